@@ -160,6 +160,7 @@ codes! {
     ReasonRequired = "reason_required", 0, Stop, "The reason for using this channel is missing", "Say in a few words why it was used.";
     ContentRequired = "content_required", 0, Stop, "A significant declaration needs its messages, a file or a substance note", "Add the messages, a file, or a note of what was said and decided.";
     ParticipantsRequired = "participants_required", 0, Stop, "A significant declaration needs the people who took part", "Name at least one other person, by name or by role.";
+    FieldMissing = "field_missing", 0, Stop, "A field that every declaration needs is missing", "Fill in the field that is named.";
     FieldTooLong = "field_too_long", 0, Stop, "A field is longer than Candour takes", "Shorten it, or attach the text as a file.";
     TimeInvalid = "time_invalid", 0, Stop, "The date, time or time zone cannot be read", "Write the time as 2026-11-22T14:30 and the zone as Europe/London.";
     TimeInFuture = "time_in_future", 0, Stop, "The message's time lies in the future", "Check the message's date and this phone's clock.";

@@ -63,8 +63,8 @@ pub struct DeclarationContent {
     /// The exported file that the messages were taken from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Days between the exchange and the declaration when that is later than the policy asks.
-    /// Lateness is flagged, never refused.
+    /// Days past the policy's deadline at which it was declared. Lateness is flagged, never
+    /// refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_days: Option<u32>,
 }
