@@ -6,7 +6,8 @@
 //! misspelt `ca_pins` must not silently leave a phone unprotected.
 
 use candour_wire::jws::VerifyingKey;
-use candour_wire::log::note::NoteVerifier;
+use candour_wire::log::checkpoint::LogVerifier;
+use candour_wire::id::InvalidId;
 use candour_wire::{DepartmentId, Digest, limits};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ pub struct Config {
     /// Verifies policy bundles.
     pub policy_key: VerifyingKey,
     /// Verifies the log's checkpoints.
-    pub log_key: NoteVerifier,
+    pub log_key: LogVerifier,
     /// `http://host:port` of a web proxy.
     pub proxy: Option<String>,
     /// The holder's name, as it stands in declarations unless another is given.
@@ -94,11 +95,11 @@ impl Config {
         reader.refuse_unknown_keys();
         let server_url = reader.required("server_url", https_url);
         let enrol_url = reader.required("enrol_url", https_url);
-        let department = reader.required("department", |v| text(v)?.parse().map_err(|e| format!("{e}")));
+        let department = reader.required("department", |v| text(v)?.parse().map_err(|e: InvalidId| e.to_string()));
         let ca_pins = reader.required("ca_pins", ca_pins);
         let policy_key = reader.required("policy_key", policy_key);
         let log_key = reader.required("log_key", |v| {
-            NoteVerifier::from_vkey(text(v)?).map_err(|_| "give it as the server printed it: name+hash+base64".into())
+            text(v)?.trim().parse().map_err(|_| "give it as the server printed it: name+hash+base64".to_owned())
         });
         let proxy = reader.optional("proxy", proxy_url);
         let holder_name = reader.optional("holder_name", short_text);

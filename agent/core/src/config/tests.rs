@@ -1,25 +1,20 @@
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
 use serde_json::json;
 
 use super::*;
+use crate::testing;
 
 fn valid() -> Map<String, Value> {
-    use base64::Engine as _;
-    let rng = SystemRandom::new();
-    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).unwrap();
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &rng).unwrap();
-    let point: &[u8; 65] = pair.public_key().as_ref().try_into().unwrap();
-    let spki = candour_wire::jws::spki_from_point(point);
+    let policy_key = testing::TestKey::generate();
     let seed = candour_wire::Sensitive::new([7; 32]);
-    let log_key = candour_wire::log::note::NoteSigner::new("candour.example/log", &seed).unwrap().verifier().vkey();
+    let log = candour_wire::log::note::NoteSigner::new("candour.example/log", &seed).unwrap();
     let object = json!({
         "server_url": "https://gateway.example:8443",
         "enrol_url": "https://gateway.example:8444/",
         "department": "hm-treasury",
         "ca_pins": [Digest::of(b"ca").to_string(), Digest::of(b"backup").to_string()],
-        "policy_key": base64::engine::general_purpose::STANDARD.encode(spki),
-        "log_key": log_key,
+        "policy_key": base64::engine::general_purpose::STANDARD.encode(policy_key.verifying().spki_der()),
+        "log_key": log.verifier().to_string(),
     });
     object.as_object().unwrap().clone()
 }
