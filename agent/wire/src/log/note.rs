@@ -28,7 +28,6 @@ pub const MAX_SIGNATURES: usize = 32;
 /// `name+id+base64(0x01 || public key)`, and is also its form in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct NoteVerifier {
     name: String,
     public: [u8; PUBLIC_BYTES],
