@@ -113,6 +113,7 @@ codes! {
     CsrInvalid = "csr_invalid", 400, Stop, "The certificate request cannot be read or its signature is wrong", "Send a PKCS#10 request in base64, signed by the key that it names.";
     CsrKeyRefused = "csr_key_refused", 400, Stop, "The certificate request's key is not of the kind taken here", "Make the request with an ECDSA P-256 key.";
     CsrKeyChanged = "csr_key_changed", 400, Stop, "A renewal must be for the key that is enrolled", "Renew with the same key, or enrol anew with a token.";
+    EnrolledElsewhere = "enrolled_elsewhere", 409, Stop, "This phone's key is enrolled with another department", "Run `candour wipe` and enrol again, which makes a new key.";
     NotEnrolled = "not_enrolled", 0, Stop, "This phone is not enrolled yet", "Run `candour enrol` with the token from the device team.";
     AlreadyEnrolled = "already_enrolled", 0, Stop, "This phone is enrolled already", "Run `candour wipe` first if it is to be enrolled anew.";
     PinMismatch = "pin_mismatch", 0, Stop, "The department's certificate authority is not one of the pinned ones", "Check `ca_pins` in the configuration with the device team.";
