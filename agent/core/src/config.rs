@@ -9,6 +9,7 @@ use candour_wire::jws::VerifyingKey;
 use candour_wire::log::checkpoint::LogVerifier;
 use candour_wire::id::InvalidId;
 use candour_wire::{DepartmentId, Digest, limits};
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
@@ -125,11 +126,10 @@ impl Config {
                     holder_role,
                     time_zone: time_zone.unwrap_or_else(|| "Europe/London".to_owned()),
                     outbox: Limits {
-                        max_records: max_records.unwrap_or(defaults.max_records),
-                        max_bytes: max_mib.map_or(defaults.max_bytes, |mib| mib << 20),
-                        max_age_days: max_age_days
-                            .and_then(|days| u32::try_from(days).ok())
-                            .unwrap_or(defaults.max_age_days),
+                        records: max_records.unwrap_or(defaults.records),
+                        bytes: max_mib.map_or(defaults.bytes, |mib| mib << 20),
+                        age: max_age_days.map_or(defaults.age, |days| SignedDuration::from_hours(24 * days.cast_signed())),
+                        ..defaults
                     },
                 })
             }

@@ -36,7 +36,7 @@ fn a_full_configuration_is_taken_and_blank_keys_count_as_absent() {
     assert_eq!(config.enrol_url, "https://gateway.example:8444");
     assert_eq!(config.proxy, None);
     assert_eq!(config.holder_name.as_deref(), Some("Sam Example"));
-    assert_eq!(config.outbox.max_records, 500);
+    assert_eq!(config.outbox.records, 500);
     assert_eq!(config.time_zone, "Europe/London");
     assert_eq!(config.ca_pins.len(), 2);
 }
