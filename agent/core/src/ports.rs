@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use candour_wire::Sensitive;
+use candour_wire::{Digest, Sensitive};
 use candour_wire::policy::Catalogue;
 use candour_wire::posture::{AppPresence, HandsetFacts};
 use jiff::Timestamp;
@@ -202,6 +202,90 @@ pub struct Usage {
     pub bytes: u64,
 }
 
+/// The agent's own directory, which one process has at a time.
+///
+/// Identity and policy are documents of their own, outside the store, so that a damaged store
+/// does not un-enrol the handset. Calls block on the disk.
+pub trait Home: Send + Sync {
+    /// Opens the store, or sets a damaged one aside under a new name, which comes back, and
+    /// begins another. Nothing is deleted.
+    ///
+    /// # Errors
+    ///
+    /// When the store can neither be opened nor begun.
+    fn open_store(&self, now: Timestamp) -> Result<(Box<dyn Store>, Option<String>), StoreError>;
+
+    /// Reads a document; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    fn read(&self, document: Document) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Replaces a document, all or nothing; on disk when it returns.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; the old one stays then.
+    fn write(&self, document: Document, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Begins a file of the spool, where sealed attachments wait.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    fn spool(&self) -> Result<Box<dyn SpoolFile>, StoreError>;
+
+    /// Reads up to `max` bytes of a spooled file from `offset`; fewer only at its end.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or it cannot be read.
+    fn read_spooled(&self, name: &Digest, offset: u64, max: usize) -> Result<Vec<u8>, StoreError>;
+
+    /// The names of all spooled files.
+    ///
+    /// # Errors
+    ///
+    /// When the spool cannot be read.
+    fn spooled(&self) -> Result<Vec<Digest>, StoreError>;
+
+    /// Removes a spooled file, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed.
+    fn remove_spooled(&self, name: &Digest) -> Result<(), StoreError>;
+
+    /// Removes everything that this port keeps, stores that were set aside included. The last
+    /// call that is made.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be removed; the rest has been.
+    fn destroy(&self) -> Result<(), StoreError>;
+}
+
+/// A document of the [`Home`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Document {
+    /// Who this handset is: certificates and where they came from.
+    Identity,
+    /// The signed policy in force.
+    Policy,
+}
+
+/// A file of the spool that is being written.
+pub trait SpoolFile: std::io::Write + Send {
+    /// Gives the file its name, the digest of what was written; on disk when it returns. A file
+    /// that is dropped without a name is gone.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    fn finish(self: Box<Self>, name: &Digest) -> Result<(), StoreError>;
+}
+
 /// An HTTP request of the agent.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -304,7 +388,7 @@ pub struct Endpoint {
     pub url: String,
     /// SHA-256 of the `SubjectPublicKeyInfo` of the department's certificate authority and of
     /// its backup.
-    pub ca_pins: Vec<candour_wire::Digest>,
+    pub ca_pins: Vec<Digest>,
     /// The handset's certificate chain (DER, leaf first) and the key behind it; `None` for
     /// enrolment.
     pub client: Option<ClientIdentity>,
