@@ -54,10 +54,10 @@ pub enum RecordResult {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// Which record.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Uuid))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub id: RecordId,
     /// When the department took it.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
     pub received: Timestamp,
     /// The leaf's place in the log, from 0.
     pub index: u64,
