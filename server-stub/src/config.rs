@@ -83,24 +83,76 @@ pub struct Key {
 }
 
 const fn key(name: &'static str, default: Option<&'static str>, about: &'static str) -> Key {
-    Key { name, default, about }
+    Key {
+        name,
+        default,
+        about,
+    }
 }
 
 /// Every key there is, in the order of the documentation. Beside them the file has the table
 /// `[departments]`.
 pub const KEYS: &[Key] = &[
-    key("public_listen", Some("127.0.0.1:8443"), "Address and port for enrolment and the log."),
-    key("public_url", None, "That address as phones know it, https://host:port."),
-    key("handset_listen", Some("127.0.0.1:8444"), "Address and port for enrolled phones."),
-    key("handset_url", None, "That address as phones know it, https://host:port."),
-    key("ops_listen", Some("127.0.0.1:8445"), "Address and port for /livez, /readyz and /metrics, in clear."),
-    key("ops_allow_remote", Some("false"), "Whether ops_listen may be other than loopback."),
-    key("hosts", None, "Names and addresses of the server's certificate."),
-    key("log_origin", None, "Name of the transparency log, such as candour.example/log; never changes."),
-    key("connections_max", Some("4096"), "Most connections at a time on each listener, 1 to 65536."),
-    key("shutdown_grace_s", Some("20"), "Seconds that a shutdown waits for requests, 0 to 600."),
-    key("log_filter", Some("info"), "What is logged, as a tracing filter."),
-    key("log_format", Some("text"), "How the log is written: text or json."),
+    key(
+        "public_listen",
+        Some("127.0.0.1:8443"),
+        "Address and port for enrolment and the log.",
+    ),
+    key(
+        "public_url",
+        None,
+        "That address as phones know it, https://host:port.",
+    ),
+    key(
+        "handset_listen",
+        Some("127.0.0.1:8444"),
+        "Address and port for enrolled phones.",
+    ),
+    key(
+        "handset_url",
+        None,
+        "That address as phones know it, https://host:port.",
+    ),
+    key(
+        "ops_listen",
+        Some("127.0.0.1:8445"),
+        "Address and port for /livez, /readyz and /metrics, in clear.",
+    ),
+    key(
+        "ops_allow_remote",
+        Some("false"),
+        "Whether ops_listen may be other than loopback.",
+    ),
+    key(
+        "hosts",
+        None,
+        "Names and addresses of the server's certificate.",
+    ),
+    key(
+        "log_origin",
+        None,
+        "Name of the transparency log, such as candour.example/log; never changes.",
+    ),
+    key(
+        "connections_max",
+        Some("4096"),
+        "Most connections at a time on each listener, 1 to 65536.",
+    ),
+    key(
+        "shutdown_grace_s",
+        Some("20"),
+        "Seconds that a shutdown waits for requests, 0 to 600.",
+    ),
+    key(
+        "log_filter",
+        Some("info"),
+        "What is logged, as a tracing filter.",
+    ),
+    key(
+        "log_format",
+        Some("text"),
+        "How the log is written: text or json.",
+    ),
 ];
 
 /// One thing that is wrong with the settings.

@@ -193,7 +193,11 @@ pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
 pub fn create_dir(path: &Path) -> Result<(), FileError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let fail = |error| FileError::Write(path.to_owned(), error);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(fail)
 }
 
 /// Longest file that is read whole: a policy bundle is at most 1 MiB, and nothing else comes near.
@@ -213,7 +217,12 @@ fn put(path: &Path, bytes: &[u8], mode: u32, place: Place) -> Result<(), FileErr
     name.push(format!(".{}.tmp", std::process::id()));
     let beside = dir.join(name);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&beside)?;
         // The mode above is only for a new file, and this one may be a leftover.
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
@@ -232,7 +241,9 @@ fn put(path: &Path, bytes: &[u8], mode: u32, place: Place) -> Result<(), FileErr
         // What matters is the first error; a leftover is overwritten the next time.
         let _ = fs::remove_file(&beside);
         match error.kind() {
-            io::ErrorKind::AlreadyExists if place == Place::New => FileError::Exists(path.to_owned()),
+            io::ErrorKind::AlreadyExists if place == Place::New => {
+                FileError::Exists(path.to_owned())
+            }
             _ => fail(error),
         }
     })
@@ -247,7 +258,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys/a.key");
         create_secret(&path, &Sensitive::from("secret")).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(read_secret(&path).unwrap(), Sensitive::from("secret"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read_secret(&path), Err(FileError::Exposed(_))));
@@ -262,6 +276,10 @@ mod tests {
         assert_eq!(read(&path).unwrap(), "first");
         write(&path, "third").unwrap();
         assert_eq!(read(&path).unwrap(), "third");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 }

@@ -4,10 +4,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use candour_wire::Sensitive;
 use candour_wire::jws::{self, SignError, VerifyingKey};
 use candour_wire::log::note::InvalidNoteKey;
 use candour_wire::log::{LogSigner, LogVerifier};
-use candour_wire::Sensitive;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SigningKey as _};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -39,7 +39,9 @@ pub struct PolicyKey {
 
 impl std::fmt::Debug for PolicyKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("PolicyKey").field(&self.verifying.key_id()).finish()
+        f.debug_tuple("PolicyKey")
+            .field(&self.verifying.key_id())
+            .finish()
     }
 }
 
@@ -80,12 +82,17 @@ impl PolicyKey {
     ///
     /// When it is too long.
     pub fn sign(&self, payload: &[u8]) -> Result<String, SignError<rcgen::Error>> {
-        jws::sign(candour_wire::policy::TYP, payload, &self.verifying, |message| self.pair.sign(message))
+        jws::sign(
+            candour_wire::policy::TYP,
+            payload,
+            &self.verifying,
+            |message| self.pair.sign(message),
+        )
     }
 
     fn new(pair: KeyPair) -> Result<Self, KeyError> {
-        let verifying =
-            VerifyingKey::from_spki_der(&pair.subject_public_key_info()).map_err(|_| KeyError::Curve)?;
+        let verifying = VerifyingKey::from_spki_der(&pair.subject_public_key_info())
+            .map_err(|_| KeyError::Curve)?;
         Ok(Self { pair, verifying })
     }
 }
@@ -107,7 +114,11 @@ pub fn make_p256() -> Result<KeyPair, KeyError> {
 pub fn p256_from_pem(text: &Sensitive<String>) -> Result<KeyPair, KeyError> {
     // EXPOSE: the key pair is parsed from it.
     let pair = KeyPair::from_pem(text.expose()).map_err(KeyError::Signing)?;
-    if pair.is_compatible(&PKCS_ECDSA_P256_SHA256) { Ok(pair) } else { Err(KeyError::Curve) }
+    if pair.is_compatible(&PKCS_ECDSA_P256_SHA256) {
+        Ok(pair)
+    } else {
+        Err(KeyError::Curve)
+    }
 }
 
 /// The log's Ed25519 key, in the form that other signed-note tools write and read
@@ -131,7 +142,9 @@ impl LogKey {
     /// When the name cannot be a log's, or the operating system gives no randomness.
     pub fn make(origin: &str) -> Result<Self, KeyError> {
         let mut seed = [0; SEED_BYTES];
-        SystemRandom::new().fill(&mut seed).map_err(|_| KeyError::Random)?;
+        SystemRandom::new()
+            .fill(&mut seed)
+            .map_err(|_| KeyError::Random)?;
         Self::new(origin, &Sensitive::new(seed))
     }
 
@@ -142,7 +155,11 @@ impl LogKey {
     /// When it is anything else, or the id is another key's.
     pub fn from_text(text: &Sensitive<String>) -> Result<Self, KeyError> {
         // EXPOSE: the seed is parsed from it.
-        let rest = text.expose().trim().strip_prefix(PREFIX).ok_or(KeyError::Log)?;
+        let rest = text
+            .expose()
+            .trim()
+            .strip_prefix(PREFIX)
+            .ok_or(KeyError::Log)?;
         let mut parts = rest.splitn(3, '+');
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(KeyError::Log);
@@ -154,7 +171,11 @@ impl LogKey {
         };
         let seed: [u8; SEED_BYTES] = seed.try_into().map_err(|_| KeyError::Log)?;
         let key = Self::new(name, &Sensitive::new(seed))?;
-        if key_id(key.verifier()) == id { Ok(key) } else { Err(KeyError::Log) }
+        if key_id(key.verifier()) == id {
+            Ok(key)
+        } else {
+            Err(KeyError::Log)
+        }
     }
 
     /// The key in text form, one line, for its file.
@@ -181,7 +202,10 @@ impl LogKey {
         let encoded = Sensitive::new([&[ED25519], seed.expose().as_slice()].concat());
         let id = key_id(signer.verifier());
         // EXPOSE: as above.
-        let text = Sensitive::new(format!("{PREFIX}{name}+{id}+{}\n", STANDARD.encode(encoded.expose())));
+        let text = Sensitive::new(format!(
+            "{PREFIX}{name}+{id}+{}\n",
+            STANDARD.encode(encoded.expose())
+        ));
         Ok(Self { text, signer })
     }
 }
@@ -204,8 +228,14 @@ mod tests {
         let again = LogKey::from_text(key.to_text()).unwrap();
         assert_eq!(again.verifier(), key.verifier());
         let altered = key.to_text().expose().replace("hm-treasury", "hm-treasurx");
-        assert!(matches!(LogKey::from_text(&altered.into()), Err(KeyError::Log)));
-        assert!(matches!(LogKey::make("two words"), Err(KeyError::LogName(_))));
+        assert!(matches!(
+            LogKey::from_text(&altered.into()),
+            Err(KeyError::Log)
+        ));
+        assert!(matches!(
+            LogKey::make("two words"),
+            Err(KeyError::LogName(_))
+        ));
     }
 
     #[test]
@@ -225,6 +255,9 @@ mod tests {
         let again = PolicyKey::from_text(&key.to_text()).unwrap();
         assert_eq!(again.verifying_key(), key.verifying_key());
         let other = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
-        assert!(matches!(PolicyKey::from_text(&other.serialize_pem().into()), Err(KeyError::Curve)));
+        assert!(matches!(
+            PolicyKey::from_text(&other.serialize_pem().into()),
+            Err(KeyError::Curve)
+        ));
     }
 }

@@ -71,7 +71,11 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigError> {
     if let (Some(listen), Some(false)) = (ops_listen, ops_allow_remote)
         && !listen.ip().is_loopback()
     {
-        reader.problem("ops_listen", "it must be loopback, such as 127.0.0.1:8445, unless ops_allow_remote is set".to_owned());
+        reader.problem(
+            "ops_listen",
+            "it must be loopback, such as 127.0.0.1:8445, unless ops_allow_remote is set"
+                .to_owned(),
+        );
     }
     let config = (|| {
         Some(Config {
@@ -121,7 +125,11 @@ impl Reader {
 
     fn departments(&mut self, value: Value) -> BTreeMap<DepartmentId, String> {
         let Value::Table(table) = value else {
-            self.push(Source::File, "departments", "it is a table of ids and names".to_owned());
+            self.push(
+                Source::File,
+                "departments",
+                "it is a table of ids and names".to_owned(),
+            );
             return BTreeMap::new();
         };
         let mut departments = BTreeMap::new();
@@ -130,7 +138,11 @@ impl Reader {
                 (Ok(id), Ok(name)) => {
                     departments.insert(id, name);
                 }
-                (Err(error), _) => self.push(Source::File, &format!("departments.{id}"), error.to_string()),
+                (Err(error), _) => self.push(
+                    Source::File,
+                    &format!("departments.{id}"),
+                    error.to_string(),
+                ),
                 (_, Err(problem)) => self.push(Source::File, &format!("departments.{id}"), problem),
             }
         }
@@ -148,7 +160,9 @@ impl Reader {
             .map(|known| (strsim::jaro_winkler(&shown, known.name), known.name))
             .max_by(|a, b| a.0.total_cmp(&b.0));
         let problem = match nearest {
-            Some((likeness, name)) if likeness > 0.7 => format!("there is no such key; did you mean `{name}`?"),
+            Some((likeness, name)) if likeness > 0.7 => {
+                format!("there is no such key; did you mean `{name}`?")
+            }
             _ => "there is no such key".to_owned(),
         };
         self.push(source, &shown, problem);
@@ -165,34 +179,51 @@ impl Reader {
     }
 
     fn problem(&mut self, key: &str, problem: String) {
-        let source = self.values.get(key).map_or(Source::Default, |(source, _)| *source);
+        let source = self
+            .values
+            .get(key)
+            .map_or(Source::Default, |(source, _)| *source);
         self.push(source, key, problem);
     }
 
     fn push(&mut self, source: Source, key: &str, problem: String) {
-        self.problems.push(ConfigProblem { source, key: key.to_owned(), problem });
+        self.problems.push(ConfigProblem {
+            source,
+            key: key.to_owned(),
+            problem,
+        });
     }
 }
 
 fn text(value: &Value) -> Result<&str, String> {
-    value.as_str().map(str::trim).ok_or_else(|| "it must be a text".to_owned())
+    value
+        .as_str()
+        .map(str::trim)
+        .ok_or_else(|| "it must be a text".to_owned())
 }
 
 fn short_text(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     let length = text.chars().count();
     if length == 0 || length > limits::SHORT_TEXT_MAX_CHARS || text.chars().any(char::is_control) {
-        return Err(format!("1 to {} printable characters", limits::SHORT_TEXT_MAX_CHARS));
+        return Err(format!(
+            "1 to {} printable characters",
+            limits::SHORT_TEXT_MAX_CHARS
+        ));
     }
     Ok(text.to_owned())
 }
 
 fn address(value: &Value) -> Result<SocketAddr, String> {
-    text(value)?.parse().map_err(|_| "write an IP address and a port, such as 0.0.0.0:8443 or [::]:8443".to_owned())
+    text(value)?
+        .parse()
+        .map_err(|_| "write an IP address and a port, such as 0.0.0.0:8443 or [::]:8443".to_owned())
 }
 
 fn truth(value: &Value) -> Result<bool, String> {
-    let truth = value.as_bool().or_else(|| value.as_str()?.trim().parse().ok());
+    let truth = value
+        .as_bool()
+        .or_else(|| value.as_str()?.trim().parse().ok());
     truth.ok_or_else(|| "true or false".to_owned())
 }
 
@@ -203,7 +234,9 @@ fn number(value: &Value, least: u32, most: u32) -> Result<u32, String> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    number.filter(|n| (least..=most).contains(n)).ok_or_else(|| format!("a whole number from {least} to {most}"))
+    number
+        .filter(|n| (least..=most).contains(n))
+        .ok_or_else(|| format!("a whole number from {least} to {most}"))
 }
 
 fn log_format(value: &Value) -> Result<LogFormat, String> {
@@ -217,8 +250,14 @@ fn log_format(value: &Value) -> Result<LogFormat, String> {
 fn origin(value: &Value) -> Result<String, String> {
     let origin = text(value)?;
     let allowed = |c: char| c.is_ascii_graphic() && c != '+';
-    if origin.is_empty() || origin.len() > limits::SHORT_TEXT_MAX_CHARS || !origin.chars().all(allowed) {
-        return Err("a host name and a path without spaces or plus signs, such as candour.example/log".to_owned());
+    if origin.is_empty()
+        || origin.len() > limits::SHORT_TEXT_MAX_CHARS
+        || !origin.chars().all(allowed)
+    {
+        return Err(
+            "a host name and a path without spaces or plus signs, such as candour.example/log"
+                .to_owned(),
+        );
     }
     Ok(origin.to_owned())
 }
@@ -231,9 +270,17 @@ fn hosts(value: &Value) -> Result<Vec<String>, String> {
         Value::Array(values) => values.iter().map(Value::as_str).collect(),
         _ => None,
     };
-    let hosts: Vec<String> = texts.ok_or_else(rule)?.iter().map(|host| host.trim().to_owned()).collect();
+    let hosts: Vec<String> = texts
+        .ok_or_else(rule)?
+        .iter()
+        .map(|host| host.trim().to_owned())
+        .collect();
     let all_valid = hosts.iter().all(|host| is_host(host));
-    if hosts.is_empty() || hosts.len() > MAX_HOSTS || !all_valid { Err(rule()) } else { Ok(hosts) }
+    if hosts.is_empty() || hosts.len() > MAX_HOSTS || !all_valid {
+        Err(rule())
+    } else {
+        Ok(hosts)
+    }
 }
 
 /// More names than a department has for one gateway.
@@ -244,8 +291,14 @@ pub(crate) fn is_host(host: &str) -> bool {
         !host.is_empty()
             && host.len() <= 253
             && host.split('.').all(|label| {
-                let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-                inner && !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
+                let inner = label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+                inner
+                    && !label.is_empty()
+                    && label.len() <= 63
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
             })
     };
     host.parse::<std::net::IpAddr>().is_ok() || name(host)
@@ -259,7 +312,14 @@ fn https_url(value: &Value) -> Result<String, String> {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
     let port_ok = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    if is_host(bare) && port_ok { Ok(url.to_owned()) } else { Err(rule()) }
+    if is_host(bare) && port_ok {
+        Ok(url.to_owned())
+    } else {
+        Err(rule())
+    }
 }
