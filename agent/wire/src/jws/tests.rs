@@ -169,16 +169,15 @@ fn another_keys_signature_is_refused_even_under_this_keys_name() {
 #[test]
 fn a_key_store_that_fails_or_signs_with_the_wrong_key_signs_nothing() {
     let (key, other) = (TestKey::generate(), TestKey::generate());
-    let signed = |sign_der: &dyn Fn(&[u8]) -> Result<Vec<u8>, &'static str>| {
-        sign(TYP, b"x", &key.public, sign_der)
-    };
+    let signed = |answer: Result<Vec<u8>, &'static str>| sign(TYP, b"x", &key.public, |_| answer);
+    assert_eq!(signed(Err("locked")), Err(SignError::KeyStore("locked")));
+    assert_eq!(signed(Ok(vec![0; 64])), Err(SignError::NotDer));
     assert_eq!(
-        signed(&|_| Err("locked")),
-        Err(SignError::KeyStore("locked"))
+        signed(Ok(other.sign_der(b"another message").unwrap())),
+        Err(SignError::OtherKey)
     );
-    assert_eq!(signed(&|_| Ok(vec![0; 64])), Err(SignError::NotDer));
-    let stranger = |message: &[u8]| Ok(other.sign_der(message).unwrap());
-    assert_eq!(signed(&stranger), Err(SignError::OtherKey));
+    let refused = sign(TYP, b"x", &key.public, |message| other.sign_der(message));
+    assert_eq!(refused, Err(SignError::OtherKey));
 }
 
 #[test]

@@ -108,11 +108,11 @@ impl NoteVerifier {
             return Err(NoteError::Malformed);
         }
         let (text, signatures) = split(note).ok_or(NoteError::Malformed)?;
-        if signatures.lines().count() > MAX_SIGNATURES {
+        if signatures.split('\n').count() > MAX_SIGNATURES {
             return Err(NoteError::TooLong);
         }
         let mut verified = false;
-        for line in signatures.lines() {
+        for line in signatures.split('\n') {
             let (name, id, signature) = parse_signature(line).ok_or(NoteError::Malformed)?;
             if name != self.name || id != self.id() {
                 continue;
