@@ -23,7 +23,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
 /// phone.
 const BANNED: &[&str] = &[
     "openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys", "async-std", "smol", "sqlx", "diesel",
-    "sqlite", "chrono", "time",
+    "sqlite", "chrono",
 ];
 
 /// Modules of the core from the top down. A module may use those below it, and those beside it

@@ -237,6 +237,8 @@ pub struct Attachment {
     pub sha256: Digest,
     /// Digest of the sealed file: where it is kept.
     pub sealed_sha256: Digest,
+    /// Length of the sealed file in bytes.
+    pub sealed_size: u64,
     /// Opens the sealed file.
     pub key: AttachmentKey,
 }

@@ -15,7 +15,7 @@
 //!    log key.
 //!
 //! Readers ignore unknown JSON fields, so that version 1 can grow; what version 1 says is frozen
-//! in `fixtures/v1`.
+//! in `tests/fixtures/v1`.
 
 pub mod api;
 pub mod attachment;

@@ -1,0 +1,60 @@
+//! What version 1 says on the wire is frozen: each fixture is read into today's types and written
+//! again without a difference, and a reader ignores what it does not know.
+
+use candour_wire::api::{BatchReply, BatchRequest, UploadStatus};
+use candour_wire::policy::Policy;
+use candour_wire::record::{Kind, Record};
+use candour_wire::Problem;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+fn fixture(name: &str) -> Value {
+    let path = format!("{}/tests/fixtures/v1/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn assert_frozen<T: DeserializeOwned + Serialize>(name: &str) -> T {
+    let frozen = fixture(name);
+    let read: T = serde_json::from_value(frozen.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), frozen, "{name}");
+    let mut grown = frozen;
+    grown["a_field_of_a_later_version"] = json!({ "x": 1 });
+    let read_grown: T = serde_json::from_value(grown).unwrap();
+    assert_eq!(
+        serde_json::to_value(&read_grown).unwrap(),
+        serde_json::to_value(&read).unwrap(),
+        "{name} with an unknown field"
+    );
+    read
+}
+
+#[test]
+fn every_kind_of_record_is_frozen() {
+    for kind in Kind::ALL {
+        let record: Record = assert_frozen(kind.as_str());
+        assert_eq!(record.body.kind(), kind);
+        assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+    }
+}
+
+#[test]
+fn policies_batches_and_problems_are_frozen() {
+    assert_frozen::<Policy>("policy").check().unwrap();
+    assert_frozen::<BatchRequest>("batch_request");
+    assert_frozen::<BatchReply>("batch_reply");
+    assert_frozen::<UploadStatus>("upload_status");
+    assert_frozen::<Problem>("problem");
+}
+
+#[test]
+fn an_inventorys_hash_is_frozen() {
+    let record: Record = serde_json::from_value(fixture("heartbeat")).unwrap();
+    let whole: Record = serde_json::from_value(fixture("inventory")).unwrap();
+    let (candour_wire::record::Body::Heartbeat(heartbeat), candour_wire::record::Body::Inventory(list)) =
+        (record.body, whole.body)
+    else {
+        panic!("the fixtures are of other kinds");
+    };
+    assert_eq!(list.hash(), heartbeat.inventory);
+}
