@@ -4,4 +4,9 @@
 //! decides, and acts on the world only through [`ports`]; the adapters that ship with it are in
 //! [`adapters`].
 
+pub mod adapters;
+pub mod catalogue;
+pub mod inventory;
 pub mod ports;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,4 @@
+//! Adapters: the only part of the core that does I/O. Each implements a port.
+
+#[cfg(target_os = "linux")]
+pub mod linux;
