@@ -62,10 +62,9 @@ fn settle_app(app: &CatalogueApp, platform: &str, answers: &[&AppPresence]) -> A
         };
     }
     let asked = without_process(evidence_of(Presence::Absent));
-    let agreed = !answers.is_empty()
-        && answers
-            .iter()
-            .all(|answer| answer.state == Presence::Absent);
+    let agreed = answers
+        .iter()
+        .all(|answer| answer.state == Presence::Absent);
     let visible = asked.contains(&Evidence::Mdm) || catalogue::build_can_see(platform, app);
     if agreed && visible && !asked.is_empty() {
         return AppPresence {
