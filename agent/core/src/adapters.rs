@@ -2,3 +2,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod linux;
+pub mod clock;
+pub mod files;
+pub mod memory;
+pub mod software_keys;
+pub mod sqlite;

@@ -7,6 +7,7 @@
 pub mod adapters;
 pub mod catalogue;
 pub mod inventory;
+pub mod outbox;
 pub mod ports;
 #[cfg(test)]
 mod testing;

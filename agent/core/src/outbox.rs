@@ -1,198 +1,227 @@
 //! The outbox: what waits to be sent, and what is known of what was sent.
+//!
+//! # What it promises
+//!
+//! - When [`Outbox::append`] returns, the signed record is on disk (invariant I4). It leaves
+//!   only by [`Outbox::settle`], in the commit that stores its verified receipt, or into the
+//!   quarantine, where it stays until the holder sends it again or gives it up.
+//! - Every operation is one [`Store::apply`], so a crash leaves either all of it or nothing.
+//! - Every value is sealed ([`row`]), names and heads included, so that there is one rule; the
+//!   row keys, which are in clear, say how much waits even while the key store is locked.
+//! - It is bounded in count, bytes and age. Full means that [`Outbox::append`] refuses and
+//!   nothing is dropped.
+//! - A row that does not open is set aside with the code `store_damaged`, bytes and all, and
+//!   holds up nothing.
+//!
+//! # A record's way through it
+//!
+//! [`Outbox::append`] chains, signs, seals and stores it. [`Outbox::pending`] hands it out with
+//! those after it. The caller sends them and comes back with [`Outbox::settle`] for those that
+//! have a receipt and [`Outbox::after_refusals`] for those that the server does not take.
+//!
+//! # The chain
+//!
+//! A record is signed with its place in the chain, and the server takes only the next one. When
+//! records before it go away, those that wait must be signed anew. That is done as they are
+//! handed out, a batch at a time, and only once the server has said where its chain stands
+//! ([`ChainState::anchored`]): the reply to an earlier batch may have been lost, and a record
+//! signed anew would then look like another one.
+//!
+//! # Threads
+//!
+//! Every method may block on the disk, and most on the key store. One outbox is used from one
+//! thread at a time.
 
+mod chain;
+mod drafts;
+mod epoch;
 mod error;
+mod format;
+mod index;
+mod quarantine;
+mod queue;
+mod receipts;
+mod row;
+mod settle;
+mod sweep;
 mod types;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candour_wire::api::Receipt;
 use candour_wire::chain::Head;
-use candour_wire::log::checkpoint::CheckpointError;
-use candour_wire::log::{Checkpoint, LogVerifier, ProofError};
+use candour_wire::jws::VerifyingKey;
 use candour_wire::record::{Kind, Stream};
-use candour_wire::{Digest, RecordId, Sensitive};
+use candour_wire::{RecordId, Sensitive};
 use jiff::Timestamp;
 
+use self::epoch::Epochs;
 pub use self::error::OutboxError;
+use self::index::Index;
+pub use self::settle::{VerifiedCheckpoint, VerifiedReceipt};
+use self::sweep::Sweep;
 pub use self::types::{
-    Also, ChainState, Counts, Limits, NewRecord, Pending, Quarantined, Receipts, Refused, StoredDraft, StoredReceipt,
-    Summary, Waiting,
+    Also, ChainState, Counts, Limits, NewRecord, Pending, Quarantined, Receipts, Refused,
+    StoredDraft, StoredReceipt, Summary, Waiting,
 };
-use crate::ports::{Clock, KeyStore, Store};
+use crate::ports::{Change, Clock, KeyStore, Store, StoreError, Table};
 
-/// A checkpoint that the pinned log key has signed.
-#[derive(Debug, Clone)]
-pub struct VerifiedCheckpoint {
-    note: Arc<str>,
-    checkpoint: Checkpoint,
-}
-
-impl VerifiedCheckpoint {
-    /// Checks the signature and the origin.
-    ///
-    /// # Errors
-    ///
-    /// When the note is not a checkpoint that this key has signed.
-    pub fn open(note: &str, log: &LogVerifier) -> Result<Self, CheckpointError> {
-        Ok(Self { note: note.into(), checkpoint: Checkpoint::open(note, log)? })
-    }
-
-    /// The signed note.
-    #[must_use]
-    pub fn note(&self) -> &str {
-        &self.note
-    }
-
-    /// What it says.
-    #[must_use]
-    pub const fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
-    }
-}
-
-/// A receipt whose proof holds. Only [`VerifiedReceipt::verify`] makes one, so that nothing else
-/// can be settled.
-#[derive(Debug, Clone)]
-pub struct VerifiedReceipt {
-    receipt: Receipt,
-    jws_sha256: Digest,
-    checkpoint: VerifiedCheckpoint,
-}
-
-impl VerifiedReceipt {
-    /// Checks that the record with this JWS is in the checkpoint's tree where the receipt says.
-    ///
-    /// # Errors
-    ///
-    /// When the proof does not hold.
-    pub fn verify(jws: &str, receipt: Receipt, checkpoint: &VerifiedCheckpoint) -> Result<Self, ProofError> {
-        let _ = (jws, receipt, checkpoint);
-        todo!()
-    }
-}
-
-/// The outbox.
+/// The outbox of one handset. See the [module](self).
 pub struct Outbox {
     store: Box<dyn Store>,
     keys: Arc<dyn KeyStore>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    epochs: Epochs,
+    index: Index,
+    /// Where the next record of a stream goes; found out when first needed.
+    tips: BTreeMap<Stream, Head>,
+    verifying: Option<VerifyingKey>,
+    sweep: Option<Sweep>,
 }
 
-#[expect(clippy::todo, clippy::needless_pass_by_value, unused_variables, missing_docs, clippy::missing_errors_doc)]
 impl Outbox {
-    /// Opens it. Needs no key: those that touch sealed rows do.
+    /// Opens the outbox in `store`.
+    ///
+    /// It reads row keys only, so it needs no key store that is unlocked, nor one that has a key.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
     pub fn open(
         store: Box<dyn Store>,
         keys: Arc<dyn KeyStore>,
         clock: Arc<dyn Clock>,
         limits: Limits,
     ) -> Result<Self, OutboxError> {
-        todo!()
+        let epochs = Epochs::load(&*store)?;
+        let index = Index::load(&*store)?;
+        let sweep = (epochs.len() > 1).then(Sweep::default);
+        Ok(Self {
+            store,
+            keys,
+            clock,
+            limits,
+            epochs,
+            index,
+            tips: BTreeMap::new(),
+            verifying: None,
+            sweep,
+        })
     }
-    /// Durable before it returns. A heartbeat that follows a waiting one is not appended; the
-    /// waiting one's id comes back.
-    pub fn append(&mut self, record: &NewRecord, also: &[Also]) -> Result<RecordId, OutboxError> {
-        todo!()
-    }
-    /// In order; a valid chain from the acknowledged head. At least one record even if longer
-    /// than `max_bytes`.
-    pub fn pending(&mut self, stream: Stream, limit: usize, max_bytes: usize) -> Result<Vec<Pending>, OutboxError> {
-        todo!()
-    }
-    /// Everything that waits, as the holder sees it; signs nothing.
-    pub fn waiting(&mut self, limit: usize) -> Result<Vec<Waiting>, OutboxError> {
-        todo!()
-    }
+
+    /// How much there is. Needs no key.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
     pub fn counts(&self) -> Result<Counts, OutboxError> {
-        todo!()
+        Ok(Counts {
+            posture: self.index.count(Stream::Posture),
+            records: self.index.count(Stream::Records),
+            bytes: self.index.waiting_bytes(),
+            quarantined: self.index.count_set_aside(),
+            drafts: self.store.usage(Table::Draft)?.rows,
+        })
     }
+
+    /// When the oldest record that waits was made, to the millisecond. Needs no key.
+    #[must_use]
     pub fn oldest_pending(&self) -> Option<Timestamp> {
-        todo!()
+        self.index.all().map(|(key, _)| key.created).min()
     }
-    /// Stores receipts and the checkpoint, and lets the records go, in one commit.
-    pub fn settle(
+
+    /// The kind of the record that waits, is set aside or has a receipt under this id; `None`
+    /// where there is none. Needs no key.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn kind_of(&self, id: RecordId) -> Result<Option<Kind>, OutboxError> {
+        if let Some(key) = self.index.waiting(id) {
+            return Ok(Some(key.kind));
+        }
+        if let Some(kind) = self.index.set_aside_kind(id) {
+            return Ok(Some(kind));
+        }
+        Ok(self
+            .receipt_row_key(id)?
+            .and_then(|key| index::decode_id_key(&key).map(|(_, kind, _)| kind)))
+    }
+
+    /// Makes the changes, and follows them in memory once they are made.
+    fn commit(&mut self, changes: &[Change]) -> Result<(), OutboxError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.store.apply(changes)?;
+        self.tips.clear();
+        for change in changes {
+            self.index.follow(change);
+            if let Change::Delete(Table::Epoch, key) = change {
+                self.epochs.forget(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// A change that stores `plaintext` sealed under the current epoch.
+    fn put(&mut self, table: Table, key: Vec<u8>, plaintext: &[u8]) -> Result<Change, OutboxError> {
+        let (epoch, begun) =
+            self.epochs
+                .current(&mut *self.store, &*self.keys, self.clock.now())?;
+        if begun {
+            self.sweep = Some(Sweep::default());
+        }
+        let value = row::seal(&epoch, table, &key, plaintext);
+        Ok(Change::Put(table, key, value))
+    }
+
+    /// Opens a row's value; `None` where it is damaged.
+    ///
+    /// # Errors
+    ///
+    /// When the key store cannot be used now, which says nothing about the row.
+    fn unseal(
         &mut self,
-        receipts: &[VerifiedReceipt],
-        checkpoint: &VerifiedCheckpoint,
-    ) -> Result<(), OutboxError> {
-        todo!()
+        table: Table,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Option<Sensitive<Vec<u8>>>, OutboxError> {
+        let Some(number) = row::epoch_of(value) else {
+            return Ok(None);
+        };
+        let epoch = self.epochs.key(&*self.keys, number)?;
+        Ok(epoch.and_then(|epoch| row::open(epoch, table, key, value).ok()))
     }
-    /// The last checkpoint that was settled.
-    pub fn last_checkpoint(&mut self) -> Result<Option<String>, OutboxError> {
-        todo!()
-    }
-    pub fn chain_state(&mut self, stream: Stream) -> Result<ChainState, OutboxError> {
-        todo!()
-    }
-    /// The server named its head: from now on waiting records of the stream follow from it.
-    pub fn rechain(&mut self, stream: Stream, head: Head) -> Result<(), OutboxError> {
-        todo!()
-    }
-    /// Sets refused records aside, and (where named) takes the server's head, in one commit.
-    pub fn after_refusals(
+
+    /// Reads and opens a row; `None` where there is none, `Some(None)` where it is damaged.
+    fn read(
         &mut self,
-        stream: Stream,
-        head: Option<Head>,
-        refused: &[Refused],
-    ) -> Result<(), OutboxError> {
-        todo!()
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<Option<Sensitive<Vec<u8>>>>, OutboxError> {
+        match self.store.get(table, key)? {
+            Some(value) => self.unseal(table, key, &value).map(Some),
+            None => Ok(None),
+        }
     }
-    pub fn quarantined(&mut self) -> Result<Vec<Quarantined>, OutboxError> {
-        todo!()
-    }
-    /// A quarantined record goes to the end of its chain.
-    pub fn requeue(&mut self, id: RecordId) -> Result<(), OutboxError> {
-        todo!()
-    }
-    /// The holder gives a quarantined record up.
-    pub fn discard(&mut self, id: RecordId) -> Result<(), OutboxError> {
-        todo!()
-    }
-    /// Newest record first; `stream` and `before` (an id) narrow it down.
-    pub fn receipts(
+
+    /// Reads a row that the index has; the second value is what does not open.
+    fn read_indexed<T: serde::de::DeserializeOwned>(
         &mut self,
-        stream: Option<Stream>,
-        before: Option<RecordId>,
-        limit: usize,
-    ) -> Result<Receipts, OutboxError> {
-        todo!()
-    }
-    pub fn receipt(&mut self, id: RecordId) -> Result<Option<StoredReceipt>, OutboxError> {
-        todo!()
-    }
-    /// Forgets receipts that the department gave before `before`; returns how many.
-    pub fn prune_receipts(&mut self, before: Timestamp) -> Result<u64, OutboxError> {
-        todo!()
-    }
-    pub fn draft_put(&mut self, id: RecordId, content: &Sensitive<Vec<u8>>) -> Result<(), OutboxError> {
-        todo!()
-    }
-    pub fn draft(&mut self, id: RecordId) -> Result<Option<Sensitive<Vec<u8>>>, OutboxError> {
-        todo!()
-    }
-    pub fn drafts(&mut self) -> Result<Vec<StoredDraft>, OutboxError> {
-        todo!()
-    }
-    pub fn draft_delete(&mut self, id: RecordId) -> Result<(), OutboxError> {
-        todo!()
-    }
-    pub fn value(&mut self, name: &str) -> Result<Option<Sensitive<Vec<u8>>>, OutboxError> {
-        todo!()
-    }
-    pub fn value_put(&mut self, name: &'static str, value: Sensitive<Vec<u8>>) -> Result<(), OutboxError> {
-        todo!()
-    }
-    /// Several changes in one commit.
-    pub fn apply(&mut self, changes: &[Also]) -> Result<(), OutboxError> {
-        todo!()
-    }
-    /// Destroys the keys and deletes every row.
-    pub fn wipe(&mut self) -> Result<(), OutboxError> {
-        todo!()
-    }
-    /// What kind of record waits, is set aside or has a receipt under this id.
-    pub fn kind_of(&mut self, id: RecordId) -> Result<Option<Kind>, OutboxError> {
-        todo!()
+        table: Table,
+        key: &[u8],
+    ) -> Result<Result<T, Vec<u8>>, OutboxError> {
+        // The index follows the store, so a row that is missing was taken away from outside.
+        let value = self.store.get(table, key)?.ok_or(StoreError::Damaged)?;
+        let plain = self.unseal(table, key, &value)?;
+        // EXPOSE: the row is parsed.
+        Ok(plain
+            .and_then(|plain| format::from_bytes(plain.expose()))
+            .ok_or(value))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use candour_wire::{Digest, Sensitive};
+use candour_wire::{Code, Digest, Sensitive};
 use candour_wire::policy::Catalogue;
 use candour_wire::posture::{AppPresence, HandsetFacts};
 use jiff::Timestamp;
@@ -117,6 +117,19 @@ impl Table {
     /// Every table.
     pub const ALL: [Self; 6] =
         [Self::Meta, Self::Epoch, Self::Draft, Self::Outbox, Self::Quarantine, Self::Receipt];
+
+    /// The table's name on disk. Rows are sealed to it, so it never changes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Epoch => "epoch",
+            Self::Draft => "draft",
+            Self::Outbox => "outbox",
+            Self::Quarantine => "quarantine",
+            Self::Receipt => "receipt",
+        }
+    }
 }
 
 /// One change of a [`Store`].
@@ -177,6 +190,19 @@ pub trait Store: Send {
     /// When the store cannot be read.
     fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreError>;
 
+    /// Like [`Store::scan`], with the length of each value in bytes in place of the value.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn scan_lengths(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, u64)>, StoreError>;
+
     /// Number of rows and sum of the lengths of their values.
     ///
     /// # Errors
@@ -189,7 +215,9 @@ pub trait Store: Send {
     ///
     /// # Errors
     ///
-    /// When the store cannot be written; nothing has changed then.
+    /// When the store cannot be written. Nothing has changed then, with one exception: after
+    /// [`StoreError::Io`] every later call fails too, and whether the changes were made shows
+    /// once the store is opened again.
     fn apply(&mut self, changes: &[Change]) -> Result<(), StoreError>;
 }
 
@@ -370,6 +398,25 @@ pub enum TransportError {
     Malformed(String),
 }
 
+impl TransportError {
+    /// The stable code; the only place that decides it.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Unreachable(_) => Code::Unreachable,
+            Self::Proxy(_) => Code::ProxyFailed,
+            Self::TimedOut(_) => Code::TimedOut,
+            Self::ServerNotTrusted(_) => Code::ServerNotTrusted,
+            Self::ServerCertificateExpired => Code::ServerCertificateExpired,
+            Self::ClientCertificateExpired => Code::CertificateExpired,
+            Self::ClientCertificateRevoked => Code::HandsetRevoked,
+            Self::ClientCertificateRefused => Code::CertificateRefused,
+            Self::Key(_) => Code::KeyUnavailable,
+            Self::TooLarge(_) | Self::Malformed(_) => Code::BadReply,
+        }
+    }
+}
+
 /// Sends requests to one server.
 #[async_trait]
 pub trait Transport: Send + Sync {
@@ -379,6 +426,12 @@ pub trait Transport: Send + Sync {
     ///
     /// When there is no usable reply. The request may have been carried out all the same.
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
+
+    /// Whether the server's certificate could only be accepted by setting the handset's clock
+    /// aside (see `identity::trust`): the clock is wrong, or the server's certificate is.
+    fn clock_suspect(&self) -> bool {
+        false
+    }
 }
 
 /// Where to connect, whom to trust there, and as whom.

@@ -34,7 +34,10 @@ pub enum OutboxError {
         since: jiff::Timestamp,
     },
     /// The signed record would be longer than the wire allows.
-    #[error("the record is longer than {} bytes once signed", candour_wire::limits::RECORD_MAX_BYTES)]
+    #[error(
+        "the record is longer than {} bytes once signed",
+        candour_wire::limits::RECORD_MAX_BYTES
+    )]
     TooLarge,
     /// The id has been given to another record of this phone.
     #[error("record {0} is there already")]
@@ -60,7 +63,9 @@ impl OutboxError {
             Self::Store(StoreError::Version { .. }) => Code::StoreVersion,
             Self::Store(StoreError::Full | StoreError::Io(_)) => Code::StoreFailed,
             Self::Key(KeyError::Missing) => Code::NotEnrolled,
-            Self::Key(KeyError::Unavailable { .. } | KeyError::Unwrap) | Self::Signature(_) => Code::KeyUnavailable,
+            Self::Key(KeyError::Unavailable { .. } | KeyError::Unwrap) | Self::Signature(_) => {
+                Code::KeyUnavailable
+            }
             Self::Full { .. } | Self::DraftLimit => Code::OutboxFull,
             Self::Stale { .. } => Code::OutboxStale,
             Self::TooLarge => Code::RecordTooLarge,

@@ -49,7 +49,10 @@ impl Summary {
     /// Keeps up to [`limits::SHORT_TEXT_MAX_CHARS`] characters of each text.
     #[must_use]
     pub fn new(what: &str, why: &str) -> Self {
-        Self { what: shortened(what), why: shortened(why) }
+        Self {
+            what: shortened(what),
+            why: shortened(why),
+        }
     }
 }
 
@@ -94,10 +97,14 @@ pub struct Pending {
     pub kind: Kind,
     /// When it was made.
     pub created: Timestamp,
+    /// Policy under which it was made.
+    pub policy: u64,
     /// The signed record.
     pub jws: String,
     /// The files that must arrive before it.
     pub attachments: Vec<AttachmentRef>,
+    /// What it is about.
+    pub summary: Summary,
 }
 
 /// A record that waits, as the holder sees it.
@@ -117,14 +124,14 @@ pub struct Waiting {
     pub summary: Summary,
 }
 
-/// A record that the server refused for what it is.
+/// A record that is to be set aside, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Its id.
     pub id: RecordId,
-    /// The server's code, which this version need not know.
+    /// The code, which this version need not know.
     pub code: String,
-    /// The server's words.
+    /// More about it, never content.
     pub detail: Option<String>,
 }
 
@@ -132,7 +139,11 @@ impl Refused {
     /// Refused on this side, by a code of ours.
     #[must_use]
     pub fn new(id: RecordId, code: Code) -> Self {
-        Self { id, code: code.as_str().to_owned(), detail: None }
+        Self {
+            id,
+            code: code.as_str().to_owned(),
+            detail: None,
+        }
     }
 }
 
@@ -143,16 +154,16 @@ pub struct Quarantined {
     pub id: RecordId,
     /// Its kind.
     pub kind: Kind,
-    /// When it was made.
-    pub created: Timestamp,
+    /// When it was made; `None` where that cannot be read.
+    pub created: Option<Timestamp>,
     /// Policy under which it was made; 0 where that cannot be read.
     pub policy: u64,
     /// Why, as a stable code.
     pub code: String,
     /// More about it, never content.
     pub detail: Option<String>,
-    /// When it was set aside.
-    pub at: Timestamp,
+    /// When it was set aside; `None` where that cannot be read.
+    pub at: Option<Timestamp>,
     /// What it is about; `None` where that cannot be read.
     pub summary: Option<Summary>,
     /// Whether [`Outbox::requeue`](super::Outbox::requeue) can send it again: it cannot where

@@ -1,0 +1,132 @@
+//! Letting old epoch keys go, and letting everything go.
+
+use super::{Outbox, OutboxError, row};
+use crate::ports::{Change, Table};
+
+/// Rows that one step looks at: with rows of at most 1.5 MB, some 12 MB of memory.
+const STEP_ROWS: usize = 8;
+
+/// Rows that are wiped in one commit.
+const WIPE_ROWS: usize = 256;
+
+/// The tables whose rows are sealed.
+const SEALED: [Table; 5] = [
+    Table::Meta,
+    Table::Draft,
+    Table::Outbox,
+    Table::Quarantine,
+    Table::Receipt,
+];
+
+/// How far the pass over all rows has come that seals the old ones anew. It starts over when the
+/// outbox is opened and when another epoch begins, which costs nothing but time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sweep {
+    /// Every row that the pass has gone by is sealed under this epoch or a later one.
+    epoch: u32,
+    table: usize,
+    after: Option<Vec<u8>>,
+}
+
+impl Outbox {
+    /// Does one step of what is left to do after a new epoch has begun: seals a few old rows
+    /// anew, and in the end deletes the old keys. Says whether there is more to do. Each append
+    /// and each settling does a step, so calling this is a matter of haste only.
+    ///
+    /// # Errors
+    ///
+    /// When the key store or the store fails.
+    pub fn maintain(&mut self) -> Result<bool, OutboxError> {
+        let Some(sweep) = self.sweep.clone() else {
+            return Ok(false);
+        };
+        let current = self
+            .epochs
+            .current(&mut *self.store, &*self.keys, self.clock.now())?
+            .0
+            .number();
+        let Sweep {
+            epoch,
+            table,
+            after,
+        } = if sweep.epoch == current {
+            sweep
+        } else {
+            Sweep {
+                epoch: current,
+                ..Sweep::default()
+            }
+        };
+        let Some(at) = SEALED.get(table).copied() else {
+            let changes = self.epochs.deletions(&*self.keys, epoch)?;
+            self.commit(&changes)?;
+            self.sweep = None;
+            return Ok(false);
+        };
+        let rows = self.store.scan(at, &[], after.as_deref(), STEP_ROWS)?;
+        let next = match rows.last() {
+            Some((key, _)) => Sweep {
+                epoch,
+                table,
+                after: Some(key.clone()),
+            },
+            None => Sweep {
+                epoch,
+                table: table + 1,
+                after: None,
+            },
+        };
+        let mut changes = Vec::new();
+        for (key, value) in rows {
+            if row::epoch_of(&value) == Some(epoch) {
+                continue;
+            }
+            // What does not open stays as it is; no key would help it.
+            if let Some(plain) = self.unseal(at, &key, &value)? {
+                // EXPOSE: it is sealed anew.
+                changes.push(self.put(at, key, plain.expose())?);
+            }
+        }
+        self.commit(&changes)?;
+        self.sweep = Some(next);
+        Ok(true)
+    }
+
+    /// A step after something else has been committed: whatever happens to it, that stands.
+    pub(super) fn sweep_quietly(&mut self) {
+        if let Err(error) = self.maintain() {
+            tracing::warn!(
+                code = error.code().as_str(),
+                "old rows could not be sealed anew"
+            );
+        }
+    }
+
+    /// Destroys the keys and deletes every row, waiting records and drafts included. When it
+    /// fails half-way nothing can be read any more; call it again.
+    ///
+    /// # Errors
+    ///
+    /// When the keys cannot be destroyed (nothing is deleted then) or the store fails.
+    pub fn wipe(&mut self) -> Result<(), OutboxError> {
+        self.keys.destroy()?;
+        self.epochs.clear();
+        self.verifying = None;
+        self.sweep = None;
+        // The wrapped keys first.
+        for table in [Table::Epoch].into_iter().chain(SEALED) {
+            loop {
+                let rows = self.store.scan_lengths(table, &[], None, WIPE_ROWS)?;
+                if rows.is_empty() {
+                    break;
+                }
+                let changes: Vec<_> = rows
+                    .into_iter()
+                    .map(|(key, _)| Change::Delete(table, key))
+                    .collect();
+                self.commit(&changes)?;
+            }
+        }
+        Ok(())
+    }
+}
