@@ -1,0 +1,240 @@
+use std::io::{Cursor, Read, Write};
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::archive::ArchiveRefusal;
+use crate::{Export, ImportError, Options, RowKind, limits};
+
+const CHAT: &str = "\u{200e}[13/02/2024, 09:05:01] Bill: \u{200e}Messages are end-to-end encrypted.\r\n\
+    [13/02/2024, 09:05:02] Alice: the draft\r\n\
+    [13/02/2024, 09:05:03] Bob: \u{200e}<attached: 00000002-draft.txt>\r\n";
+
+type File<'a> = (&'a str, &'a [u8]);
+
+fn archive(files: &[File<'_>]) -> Vec<u8> {
+    archive_with(files, SimpleFileOptions::default())
+}
+
+fn archive_with(files: &[File<'_>], options: SimpleFileOptions) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn open(bytes: &[u8]) -> Result<Export<Cursor<&[u8]>>, ImportError> {
+    Export::open(Cursor::new(bytes))
+}
+
+fn refusal(bytes: &[u8]) -> ArchiveRefusal {
+    match open(bytes) {
+        Err(ImportError::Archive(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Replaces every `from` by `to`, of the same length: names stand in two places.
+fn forge(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let places: Vec<usize> = memchr::memmem::find_iter(&bytes, from).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    bytes
+}
+
+#[test]
+fn an_export_gives_its_chat_and_its_files() {
+    let bytes = archive(&[
+        ("00000002-draft.txt", b"Clause 1"),
+        ("_chat.txt", CHAT.as_bytes()),
+        ("notes.txt", b"not a chat"),
+    ]);
+    let mut export = open(&bytes).unwrap();
+    assert_eq!(export.chat_name(), "_chat.txt");
+    let text = export.read_chat().unwrap();
+    assert_eq!(text, CHAT.as_bytes());
+    let chat = export.import(&text, &Options::default()).unwrap();
+    let message = chat.message(2).unwrap();
+    assert_eq!(message.kind(), RowKind::Media);
+    let name = message.attachment_name().unwrap().into_owned();
+    let mut file = Vec::new();
+    export
+        .attachment(&name, 100)
+        .unwrap()
+        .read_to_end(&mut file)
+        .unwrap();
+    assert_eq!(file, b"Clause 1");
+    assert_eq!(export.attachments().count(), 2);
+    assert!(matches!(
+        export.attachment(&name, 7),
+        Err(ImportError::TooLarge { bytes: 8, max: 7 })
+    ));
+    assert!(matches!(
+        export.attachment("gone.jpg", 7),
+        Err(ImportError::NoSuchFile)
+    ));
+    assert!(matches!(
+        export.attachment("_chat.txt", 7),
+        Err(ImportError::NoSuchFile)
+    ));
+}
+
+#[test]
+fn the_chat_is_found_by_content_and_a_forwarded_chat_is_not_taken_for_it() {
+    let android = "13/02/2024, 09:05 - Alice: hello\n";
+    let bytes = archive(&[("something.txt", android.as_bytes()), ("a.txt", b"none")]);
+    assert_eq!(open(&bytes).unwrap().chat_name(), "something.txt");
+
+    let chat = ("WhatsApp Chat with Bill.txt", android.as_bytes());
+    let bytes = archive(&[("old chat.txt", android.as_bytes()), chat]);
+    assert_eq!(
+        open(&bytes).unwrap().chat_name(),
+        "WhatsApp Chat with Bill.txt"
+    );
+
+    let bytes = archive(&[("a.txt", android.as_bytes()), ("b.txt", android.as_bytes())]);
+    assert!(matches!(open(&bytes), Err(ImportError::SeveralChats(2))));
+    assert!(matches!(
+        open(&archive(&[("a.jpg", b"x")])),
+        Err(ImportError::NoChat)
+    ));
+    assert!(matches!(open(&archive(&[])), Err(ImportError::NoChat)));
+}
+
+#[test]
+fn names_that_lead_out_of_the_archive_are_refused() {
+    let chat = ("_chat.txt", CHAT.as_bytes());
+    for name in [
+        "../evil.txt",
+        "/etc/passwd",
+        "a/../../b",
+        "a\\b.txt",
+        "C:/b.txt",
+        "a//b",
+    ] {
+        let placeholder = "x".repeat(name.len());
+        let bytes = forge(
+            archive(&[chat, (&placeholder, b"z")]),
+            placeholder.as_bytes(),
+            name.as_bytes(),
+        );
+        assert_eq!(refusal(&bytes), ArchiveRefusal::PathTraversal, "{name}");
+    }
+    let deep = archive(&[chat, ("a/b/c/d/e/f.txt", b"z")]);
+    assert_eq!(refusal(&deep), ArchiveRefusal::TooDeep);
+    let long = archive(&[chat, (&"n".repeat(300), b"z")]);
+    assert_eq!(refusal(&long), ArchiveRefusal::NameUnreadable);
+}
+
+#[test]
+fn two_entries_of_one_name_are_refused() {
+    let chat = ("_chat.txt", CHAT.as_bytes());
+    let same = forge(
+        archive(&[chat, ("aa.jpg", b"1"), ("bb.jpg", b"2")]),
+        b"bb.jpg",
+        b"aa.jpg",
+    );
+    assert_eq!(refusal(&same), ArchiveRefusal::DuplicateName);
+    let by_case = archive(&[chat, ("aa.jpg", b"1"), ("AA.jpg", b"2")]);
+    assert_eq!(refusal(&by_case), ArchiveRefusal::DuplicateName);
+}
+
+#[test]
+fn symbolic_links_are_refused() {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    writer
+        .add_symlink("link", "/etc/passwd", SimpleFileOptions::default())
+        .unwrap();
+    let bytes = writer.finish().unwrap().into_inner();
+    assert_eq!(refusal(&bytes), ArchiveRefusal::Symlink);
+}
+
+#[test]
+fn encrypted_entries_and_unknown_methods_are_refused() {
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let bytes = archive_with(&[("_chat.txt", CHAT.as_bytes())], stored);
+    // The directory entry: signature, versions (4 bytes), flags (2), method (2).
+    let entry = memchr::memmem::find(&bytes, b"PK\x01\x02").unwrap();
+    let mut encrypted = bytes.clone();
+    encrypted[entry + 8] |= 1;
+    assert_eq!(refusal(&encrypted), ArchiveRefusal::Encrypted);
+    let mut bzip2 = bytes;
+    bzip2[entry + 10] = 12;
+    assert_eq!(refusal(&bzip2), ArchiveRefusal::Method);
+}
+
+#[test]
+fn a_bomb_is_refused_by_its_announced_ratio_and_by_what_it_really_holds() {
+    let blanks = vec![b' '; usize::try_from(limits::RATIO_FREE_BYTES).unwrap() + 1];
+    let bytes = archive(&[("_chat.txt", CHAT.as_bytes()), ("a.bin", &blanks)]);
+    assert_eq!(refusal(&bytes), ArchiveRefusal::Ratio);
+
+    // An entry that holds more than it announces: its sizes are forged in both headers.
+    let honest = archive(&[("_chat.txt", CHAT.as_bytes()), ("a.bin", &blanks[..70_000])]);
+    let lying = forge(honest, &70_000_u32.to_le_bytes(), &10_u32.to_le_bytes());
+    let mut export = open(&lying).unwrap();
+    let mut out = Vec::new();
+    assert!(
+        export
+            .attachment("a.bin", 1_000)
+            .unwrap()
+            .read_to_end(&mut out)
+            .is_err()
+    );
+    assert!(out.len() <= 10);
+}
+
+#[test]
+fn entries_that_share_bytes_are_refused() {
+    let chat = ("_chat.txt", CHAT.as_bytes());
+    let mut bytes = archive(&[chat, ("aa.jpg", b"11111111"), ("bb.jpg", b"22222222")]);
+    // Points the third directory entry at the second file (offset at 42 of the entry).
+    let entries: Vec<usize> = memchr::memmem::find_iter(&bytes, b"PK\x01\x02").collect();
+    let second: Vec<u8> = bytes[entries[1] + 42..entries[1] + 46].to_vec();
+    bytes[entries[2] + 42..entries[2] + 46].copy_from_slice(&second);
+    assert_eq!(refusal(&bytes), ArchiveRefusal::Overlap);
+}
+
+#[test]
+fn more_entries_than_any_export_has_are_refused_before_the_directory_is_read() {
+    let mut bytes = archive(&[("_chat.txt", CHAT.as_bytes())]);
+    let end = memchr::memmem::rfind(&bytes, b"PK\x05\x06").unwrap();
+    bytes[end + 8..end + 12].copy_from_slice(&[0xff, 0xfe, 0xff, 0xfe]);
+    assert_eq!(refusal(&bytes), ArchiveRefusal::TooManyEntries);
+}
+
+#[test]
+fn a_cut_archive_is_refused_and_a_damaged_file_fails_its_checksum() {
+    let bytes = archive(&[("_chat.txt", CHAT.as_bytes())]);
+    for cut in 0..bytes.len() {
+        assert!(open(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let bytes = archive_with(
+        &[("_chat.txt", CHAT.as_bytes()), ("a.bin", b"content")],
+        stored,
+    );
+    let mut export = Export::open(Cursor::new(forge(bytes, b"content", b"CONTENT"))).unwrap();
+    let mut out = Vec::new();
+    assert!(
+        export
+            .attachment("a.bin", 100)
+            .unwrap()
+            .read_to_end(&mut out)
+            .is_err()
+    );
+}
+
+#[test]
+fn an_archive_inside_an_archive_is_only_a_file() {
+    let inner = archive(&[("_chat.txt", CHAT.as_bytes())]);
+    assert!(matches!(
+        open(&archive(&[("inner.zip", &inner)])),
+        Err(ImportError::NoChat)
+    ));
+}

@@ -1,0 +1,66 @@
+//! Why a source is not read.
+
+use candour_wire::Code;
+
+use crate::ArchiveRefusal;
+use crate::options::DateOrder;
+
+/// Why a source is not read. Nothing of it has been kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// No header of a known export was found.
+    #[error("no message header of a known chat export was found")]
+    UnknownFormat,
+    /// The years are those of another calendar.
+    #[error("the dates are in a calendar other than the Gregorian")]
+    UnknownCalendar,
+    /// Day and month cannot be told apart; ask the holder.
+    #[error("the dates of this chat can be read in more than one order")]
+    NeedsDateOrder,
+    /// The order that the holder gave makes the first date impossible.
+    #[error("the first date of this chat is impossible in the order {}", .0.as_str())]
+    DateOrderImpossible(DateOrder),
+    /// The text is larger than [`TEXT_MAX_BYTES`](crate::limits::TEXT_MAX_BYTES).
+    #[error("the chat text has {bytes} bytes, more than {max}")]
+    TooLarge {
+        /// What it has, or announces.
+        bytes: u64,
+        /// What is taken.
+        max: u64,
+    },
+    /// The text has more messages than [`MESSAGES_MAX`](crate::limits::MESSAGES_MAX).
+    #[error("the chat has more than {} messages", crate::limits::MESSAGES_MAX)]
+    TooManyMessages,
+    /// The archive is not safe to open.
+    #[error("the archive was refused")]
+    Archive(#[from] ArchiveRefusal),
+    /// No text in the archive is an exported chat.
+    #[error("the archive holds no chat text")]
+    NoChat,
+    /// Several texts in the archive are exported chats and none is named as the chat.
+    #[error("the archive holds {0} chat texts; import one of them by itself")]
+    SeveralChats(usize),
+    /// The archive has no such file.
+    #[error("the archive has no file of that name")]
+    NoSuchFile,
+    /// The bytes end early, fail their checksum or cannot be read.
+    #[error("the source cannot be read to its end")]
+    Damaged(#[source] std::io::Error),
+}
+
+impl ImportError {
+    /// The stable code and advice for this error.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::UnknownFormat | Self::UnknownCalendar | Self::NoChat | Self::SeveralChats(_) => {
+                Code::ImportUnknownFormat
+            }
+            Self::NeedsDateOrder | Self::DateOrderImpossible(_) => Code::ImportNeedsDateOrder,
+            Self::TooLarge { .. } | Self::TooManyMessages => Code::ImportTooLarge,
+            Self::Archive(_) => Code::ImportArchiveRefused,
+            Self::NoSuchFile | Self::Damaged(_) => Code::ImportDamaged,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Exported chats, read as evidence.
+//!
+//! A wrong author or a wrong date is worse than a refusal, so this crate never guesses in
+//! silence: what it cannot decide it asks ([`ImportError::NeedsDateOrder`]) or flags
+//! ([`Doubt`]). It is pure: bytes come in as `&[u8]` (or as `Read + Seek` for an archive), no
+//! file is opened, no clock is read, nothing is kept.
+//!
+//! What holds for every [`Conversation`]:
+//!
+//! - Messages tile the source: the preamble and the messages, in order, are the file, byte for
+//!   byte. Nothing is trimmed, normalised or dropped; a row is classified, not deleted.
+//! - [`Message::source`] gives the original bytes of a message and [`Message::digest`] their
+//!   SHA-256.
+//! - No input makes it panic, and none makes it allocate more than a small multiple of the input.
+//!
+//! The index is offsets into the source bytes (32 bytes a message); text is decoded only for the
+//! messages that are looked at.
+//!
+//! ```
+//! let text = "13/02/2024, 09:05 - Alice Example: The annex is late.\n";
+//! let chat = candour_import::import(text.as_bytes(), &Default::default())?;
+//! let message = chat.message(0).expect("there is one");
+//! assert_eq!(message.author().as_deref(), Some("Alice Example"));
+//! assert_eq!(message.text(), "The annex is late.");
+//! assert_eq!(message.source(), text.as_bytes());
+//! # Ok::<(), candour_import::ImportError>(())
+//! ```
+//!
+//! `Debug` of the types here prints counts and places, never content.
+
+mod archive;
+mod conversation;
+mod error;
+mod format;
+pub mod limits;
+mod options;
+mod row;
+mod whatsapp;
+
+pub use archive::{ArchiveRefusal, AttachmentReader, Entry, Export};
+pub use conversation::{Conversation, Message};
+pub use error::ImportError;
+pub use format::{Format, import, sniff};
+pub use options::{DateOrder, EmbeddedHeaders, Options, OrderBasis};
+pub use row::{Doubt, RowKind};
+pub use whatsapp::{Layout, title_from_name};

@@ -1,0 +1,50 @@
+//! Limits, each with its reason. They are checked before anything of that size is allocated.
+
+/// Largest chat text, in bytes.
+///
+/// WhatsApp exports at most 40,000 messages, some 10 MB; half a gibibyte leaves room for other
+/// tools and still fits, with its index, in a phone's memory.
+pub const TEXT_MAX_BYTES: usize = 512 << 20;
+
+/// Most messages in one conversation: a thousand a day for twenty years.
+pub const MESSAGES_MAX: usize = 8_000_000;
+
+/// Longest message that can be one, in bytes.
+///
+/// WhatsApp takes 65,536 UTF-16 units, at most 3 bytes of UTF-8 each; the rest is room for a
+/// quoted media line. What is longer was not written by one person in one message.
+pub const MESSAGE_MAX_BYTES: usize = 256 << 10;
+
+/// Longest header (up to the author), in bytes: the longest known one, Hindi digits and day part
+/// with direction marks, is under 100.
+pub const HEADER_MAX_BYTES: usize = 160;
+
+/// Longest author's name, in bytes: phone books take 256 characters of up to 4 bytes.
+pub const AUTHOR_MAX_BYTES: usize = 1_024;
+
+/// How far into a text the first header must be found, in bytes. Exports begin with one; a few
+/// lines of preamble come from tools that split or print chats.
+pub const PREAMBLE_MAX_BYTES: usize = 64 << 10;
+
+/// Most entries in an archive: WhatsApp puts at most 10,000 media files into an export.
+pub const ENTRIES_MAX: usize = 20_000;
+
+/// Longest name of an archive entry, in bytes: 255 is what common file systems take.
+pub const ENTRY_NAME_MAX_BYTES: usize = 255;
+
+/// Most folders above an entry: chat exports are flat, Signal's nests its files two deep.
+pub const ENTRY_DEPTH_MAX: usize = 4;
+
+/// Largest single entry that an archive may announce, in bytes: WhatsApp sends documents of up to
+/// 2 GiB.
+pub const ENTRY_MAX_BYTES: u64 = 2 << 30;
+
+/// Most bytes that one compressed byte may become.
+///
+/// Chat text deflates 4 to 12 times and media hardly at all; deflate itself can reach 1,032, which
+/// only runs of one byte do.
+pub const RATIO_MAX: u64 = 200;
+
+/// Entries that inflate to less than this, in bytes, may have any ratio: a small file of blanks
+/// harms nobody.
+pub const RATIO_FREE_BYTES: u64 = 4 << 20;

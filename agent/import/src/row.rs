@@ -1,0 +1,157 @@
+//! One row of the index, and what it may be.
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RowKind {
+    /// Words that a person wrote.
+    Text,
+    /// A file, by name, with or without a caption; see [`Message::attachment_name`](crate::Message::attachment_name).
+    Media,
+    /// A file that the export left out.
+    Omitted,
+    /// The app says that the message was deleted.
+    Deleted,
+    /// A poll with its options.
+    Poll,
+    /// A place on the map.
+    Location,
+    /// A contact card.
+    Contact,
+    /// An author and nothing else: view-once and unsupported messages show so.
+    Blank,
+    /// Words of the app under a person's name (a call, a security code, a deleted message in a
+    /// language that this version does not know).
+    Notice,
+    /// Words of the app about the group. Nobody wrote them.
+    System,
+}
+
+impl RowKind {
+    /// The name used in records and on screen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Media => "media",
+            Self::Omitted => "omitted",
+            Self::Deleted => "deleted",
+            Self::Poll => "poll",
+            Self::Location => "location",
+            Self::Contact => "contact",
+            Self::Blank => "blank",
+            Self::Notice => "notice",
+            Self::System => "system",
+        }
+    }
+}
+
+/// Why a row may not be what it seems. A doubt never hides a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The message holds bytes that are not UTF-8; they are shown as U+FFFD and kept as they are.
+    InvalidUtf8,
+    /// The message is dated before one that stands earlier in the file.
+    TimeRunsBack,
+    /// The author appears once in the whole chat.
+    OneOffAuthor,
+    /// The message holds a line in the form of a header that does not fit there: pasted, forged
+    /// or a message of its own.
+    HeaderInside,
+    /// The message holds a line in the form of another phone's header: pasted from elsewhere.
+    OtherHeaderInside,
+    /// The header is written otherwise than most of the file's.
+    OddHeader,
+    /// Where the author's name ends cannot be told: it may hold a colon.
+    AuthorUnsure,
+    /// The message is longer than the app allows, so it is not one message.
+    TooLong,
+}
+
+impl Doubt {
+    /// Every doubt there is, in the order in which they are shown.
+    pub const ALL: [Self; 8] = [
+        Self::InvalidUtf8,
+        Self::TimeRunsBack,
+        Self::OneOffAuthor,
+        Self::HeaderInside,
+        Self::OtherHeaderInside,
+        Self::OddHeader,
+        Self::AuthorUnsure,
+        Self::TooLong,
+    ];
+
+    /// The stable name, for records and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::TimeRunsBack => "time_runs_back",
+            Self::OneOffAuthor => "one_off_author",
+            Self::HeaderInside => "header_inside",
+            Self::OtherHeaderInside => "other_header_inside",
+            Self::OddHeader => "odd_header",
+            Self::AuthorUnsure => "author_unsure",
+            Self::TooLong => "too_long",
+        }
+    }
+
+    /// The reason, as a sentence for the holder.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::InvalidUtf8 => "Some bytes of this message are damaged.",
+            Self::TimeRunsBack => {
+                "This message is dated before one that comes earlier in the file."
+            }
+            Self::OneOffAuthor => "This person appears only once in the whole chat.",
+            Self::HeaderInside => {
+                "This message holds a line that looks like the start of another message but does not fit there."
+            }
+            Self::OtherHeaderInside => "This message holds a line copied from another export.",
+            Self::OddHeader => "The date of this message is written differently from the others.",
+            Self::AuthorUnsure => "The author's name may hold a colon, so check who wrote this.",
+            Self::TooLong => "This is longer than one message can be.",
+        }
+    }
+
+    pub(crate) const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// Set when the app says that the message was edited.
+pub(crate) const EDITED: u16 = 1 << 15;
+
+/// No author.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// One row: offsets into the source. It ends where the next one starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    /// Where the row starts.
+    pub(crate) start: u32,
+    /// Where the body starts.
+    pub(crate) body: u32,
+    /// Index into the conversation's authors, or [`NOBODY`].
+    pub(crate) author: u32,
+    /// Length of the header, up to the author, in bytes.
+    pub(crate) head: u16,
+    /// Bits of [`Doubt`] and [`EDITED`].
+    pub(crate) flags: u16,
+    /// Before the date order is known, the numbers as read ([`crate::whatsapp`]); after it,
+    /// seconds of the wall clock since 1970-01-01T00:00:00.
+    pub(crate) wall: u64,
+    pub(crate) kind: RowKind,
+}
+
+impl Row {
+    pub(crate) fn doubt(&mut self, doubt: Doubt) {
+        self.flags |= doubt.bit();
+    }
+
+    pub(crate) const fn has(&self, doubt: Doubt) -> bool {
+        self.flags & doubt.bit() != 0
+    }
+}
