@@ -170,6 +170,15 @@ pub enum StoreError {
     Io(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Io(Box::new(error)),
+        }
+    }
+}
+
 /// A row's key and value.
 pub type Row = (Vec<u8>, Vec<u8>);
 

@@ -1,0 +1,461 @@
+//! What a sync does next: a state machine without I/O.
+//!
+//! [`Machine::next`] says what to do, [`Machine::on_outcome`] takes what came of it. Asking twice
+//! without an outcome in between gives the same action. An outcome that does not belong to the
+//! action is a fault of the driver and ends the sync.
+//!
+//! It ends, whatever the server answers: each round through a stream lets at least one record go
+//! (received or set aside), or is one of [`FRUITLESS_ROUNDS_MAX`] that do not.
+
+use std::collections::HashSet;
+
+use candour_wire::api::UploadStatus;
+use candour_wire::chain::Head;
+use candour_wire::code::{Refusal, Retry};
+use candour_wire::record::{AttachmentRef, Stream};
+use candour_wire::{Code, Digest, RecordId, limits};
+use jiff::Timestamp;
+
+use super::Failure;
+use crate::outbox::Refused;
+use crate::reply::legible;
+
+/// Rounds in a row that may pass in a stream without a record being received or set aside. The
+/// first is ordinary (the server's chain is elsewhere, a file got lost); a third says that server
+/// and handset do not understand each other.
+pub const FRUITLESS_ROUNDS_MAX: u32 = 3;
+
+/// Longest sum of records in a batch, in bytes: the request's limit less its framing (three bytes
+/// a record, and the members around them).
+pub const BATCH_BUDGET_BYTES: usize = limits::BATCH_MAX_BYTES - 3 * limits::BATCH_MAX_RECORDS - 256;
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Renew the certificate. → [`Outcome::Done`]
+    Renew,
+    /// Fetch the policy and judge it. → [`Outcome::Done`]
+    FetchPolicy,
+    /// Take the next waiting records. → [`Outcome::Loaded`]
+    Load {
+        /// Of this stream.
+        stream: Stream,
+        /// At most so many.
+        max_records: usize,
+        /// At most so many bytes together; one record may be longer.
+        max_bytes: usize,
+    },
+    /// Ask how much of a file has arrived. → [`Outcome::Upload`]
+    AskUpload {
+        /// Which file.
+        file: AttachmentRef,
+    },
+    /// Send the piece of a file that starts at `offset`. → [`Outcome::Upload`],
+    /// [`Outcome::FileLost`]
+    UploadPiece {
+        /// Which file.
+        file: AttachmentRef,
+        /// From where.
+        offset: u64,
+    },
+    /// Send the first `count` of the loaded records, check the receipts, store them.
+    /// → [`Outcome::Answered`], [`Outcome::TooLarge`]
+    Send {
+        /// Which stream.
+        stream: Stream,
+        /// How many; at least one.
+        count: usize,
+    },
+    /// Set records aside and chain the rest anew. → [`Outcome::Done`]
+    Rearrange {
+        /// Which stream.
+        stream: Stream,
+        /// The server's head, where it named one.
+        head: Option<Head>,
+        /// Records to set aside.
+        refused: Vec<Refused>,
+    },
+    /// Nothing more. [`Machine::failure`] says whether all went well.
+    Finish,
+}
+
+/// What came of an action. Each may also come out as [`Outcome::Failed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done, or it failed in a way that concerns nothing else.
+    Done,
+    /// The records that were taken, in the order of their chain.
+    Loaded(Vec<Item>),
+    /// Where the upload stands.
+    Upload(UploadStatus),
+    /// The file is not on this handset any more.
+    FileLost,
+    /// One answer for each record that was sent, in order.
+    Answered(Vec<Answer>),
+    /// The server does not take a request of this length.
+    TooLarge,
+    /// It did not work.
+    Failed(Failure),
+}
+
+/// A loaded record, as much of it as decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Which record.
+    pub id: RecordId,
+    /// The files that must arrive before it.
+    pub files: Vec<AttachmentRef>,
+}
+
+/// What the server said of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The receipt was verified and is on disk; the record has left the outbox.
+    Received,
+    /// It was not taken.
+    Refused(Refusal),
+}
+
+/// The state machine of one sync.
+#[derive(Debug)]
+pub struct Machine {
+    step: Step,
+    deadline: Option<Timestamp>,
+    /// The stream at work, and those after it.
+    stream: Stream,
+    after: Vec<Stream>,
+    /// Loaded and not sent.
+    items: Vec<Item>,
+    /// Files that the server has said it holds.
+    uploaded: HashSet<Digest>,
+    /// Files whose upload was begun anew once already.
+    restarted: HashSet<Digest>,
+    max_records: usize,
+    fruitless: u32,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Renewing,
+    FetchingPolicy,
+    Loading,
+    Asking(AttachmentRef),
+    Uploading(AttachmentRef, u64),
+    Sending(usize),
+    Rearranging(Option<Head>, Vec<Refused>),
+    Finished,
+}
+
+impl Machine {
+    /// Begins a sync. `renew`: the certificate is due. `halted`: nothing is sent because of this,
+    /// though certificate and policy are still kept fresh. After `deadline` nothing new is begun.
+    #[must_use]
+    pub fn new(renew: bool, halted: Option<Failure>, deadline: Option<Timestamp>) -> Self {
+        Self {
+            step: if renew {
+                Step::Renewing
+            } else {
+                Step::FetchingPolicy
+            },
+            deadline,
+            stream: Stream::Posture,
+            after: vec![Stream::Records],
+            items: Vec::new(),
+            uploaded: HashSet::new(),
+            restarted: HashSet::new(),
+            max_records: limits::BATCH_MAX_RECORDS,
+            fruitless: 0,
+            failure: halted,
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn next(&self, now: Timestamp) -> Action {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Action::Finish;
+        }
+        let stream = self.stream;
+        match self.step.clone() {
+            Step::Renewing => Action::Renew,
+            Step::FetchingPolicy => Action::FetchPolicy,
+            Step::Loading => Action::Load {
+                stream,
+                max_records: self.max_records,
+                max_bytes: BATCH_BUDGET_BYTES,
+            },
+            Step::Asking(file) => Action::AskUpload { file },
+            Step::Uploading(file, offset) => Action::UploadPiece { file, offset },
+            Step::Sending(count) => Action::Send { stream, count },
+            Step::Rearranging(head, refused) => Action::Rearrange {
+                stream,
+                head,
+                refused,
+            },
+            Step::Finished => Action::Finish,
+        }
+    }
+
+    /// Takes what came of the action.
+    pub fn on_outcome(&mut self, outcome: Outcome) {
+        let step = std::mem::replace(&mut self.step, Step::Finished);
+        match (step, outcome) {
+            (Step::Asking(file) | Step::Uploading(file, _), Outcome::Failed(failure)) => {
+                self.upload_failed(file, failure);
+            }
+            (_, Outcome::Failed(failure)) => self.end(failure),
+            (Step::Renewing, Outcome::Done) => self.step = Step::FetchingPolicy,
+            // What was halted before it began stays so.
+            (Step::FetchingPolicy, Outcome::Done) if self.failure.is_none() => {
+                self.step = Step::Loading
+            }
+            (Step::FetchingPolicy, Outcome::Done) => {}
+            (Step::Rearranging(..), Outcome::Done) => self.step = Step::Loading,
+            (Step::Loading, Outcome::Loaded(items)) if items.is_empty() => self.next_stream(),
+            (Step::Loading, Outcome::Loaded(items)) => {
+                self.items = items;
+                self.send_or_upload();
+            }
+            (Step::Asking(file), Outcome::Upload(status)) => self.upload_stands(file, None, status),
+            (Step::Uploading(file, offset), Outcome::Upload(status)) => {
+                self.upload_stands(file, Some(offset), status);
+            }
+            (Step::Uploading(..), Outcome::FileLost) => {
+                self.set_first_aside(Code::AttachmentUnreadable)
+            }
+            (Step::Sending(1), Outcome::TooLarge) => self.set_first_aside(Code::RecordTooLarge),
+            (Step::Sending(count), Outcome::TooLarge) => {
+                self.max_records = count / 2;
+                self.step = Step::Loading;
+            }
+            (Step::Sending(count), Outcome::Answered(answers)) if answers.len() == count => {
+                self.answered(answers)
+            }
+            (step, outcome) => {
+                self.end(
+                    Failure::new(Code::Internal)
+                        .with_detail(format!("{outcome:?} is no outcome of {step:?}")),
+                );
+            }
+        }
+    }
+
+    /// Why not all was done; `None` where it was, or the time ran out.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// Whether the deadline came before the end.
+    #[must_use]
+    pub fn cut_short(&self) -> bool {
+        self.step != Step::Finished
+    }
+
+    /// Sends the records at the front whose files have arrived; where there is none, uploads what
+    /// the first one needs. So a small record never waits for the large file of a later one.
+    fn send_or_upload(&mut self) {
+        let missing = |item: &Item| {
+            item.files
+                .iter()
+                .find(|file| !self.uploaded.contains(&file.sha256))
+                .copied()
+        };
+        let ready = self
+            .items
+            .iter()
+            .take_while(|item| missing(item).is_none())
+            .count();
+        self.step = match self.items.first().map(missing) {
+            None => Step::Loading,
+            Some(Some(file)) => Step::Asking(file),
+            Some(None) => Step::Sending(ready.min(self.max_records)),
+        };
+    }
+
+    /// The server says where an upload stands, after a piece from `sent_from` or when asked.
+    fn upload_stands(&mut self, file: AttachmentRef, sent_from: Option<u64>, status: UploadStatus) {
+        if status.complete {
+            self.uploaded.insert(file.sha256);
+            self.send_or_upload();
+        } else if status.offset < file.size && sent_from.is_none_or(|from| status.offset > from) {
+            self.step = Step::Uploading(file, status.offset);
+        } else {
+            let failure = Failure::new(Code::BadReply).with_detail(format!(
+                "an upload of {} bytes stands at {}",
+                file.size, status.offset
+            ));
+            self.ask_again_once(file, failure);
+        }
+    }
+
+    fn upload_failed(&mut self, file: AttachmentRef, failure: Failure) {
+        match failure.code {
+            Code::AttachmentOffset => self.ask_again_once(file, failure),
+            // The server has thrown away what it had, so the next answer is to begin at 0.
+            Code::AttachmentDigest if self.restarted.insert(file.sha256) => {
+                self.step = Step::Asking(file)
+            }
+            Code::AttachmentDigest | Code::AttachmentTooLarge => self.set_first_aside(failure.code),
+            Code::AttachmentQuota => self.end_stream(failure),
+            _ => self.end(failure),
+        }
+    }
+
+    fn ask_again_once(&mut self, file: AttachmentRef, failure: Failure) {
+        if self.restarted.insert(file.sha256) {
+            self.step = Step::Asking(file);
+        } else {
+            self.end_stream(failure);
+        }
+    }
+
+    /// The record at the front cannot be delivered as it is.
+    fn set_first_aside(&mut self, code: Code) {
+        let refused = self.items.first().map(|item| Refused::new(item.id, code));
+        self.items.clear();
+        self.fruitless = 0;
+        self.step = Step::Rearranging(None, refused.into_iter().collect());
+    }
+
+    fn answered(&mut self, answers: Vec<Answer>) {
+        let rest = self.items.split_off(answers.len().min(self.items.len()));
+        let sent = std::mem::replace(&mut self.items, rest);
+        let verdict = Verdict::of(sent, answers);
+        self.fruitless = if verdict.received || !verdict.refused.is_empty() {
+            0
+        } else {
+            self.fruitless + 1
+        };
+        for file in &verdict.missing {
+            self.uploaded.remove(file);
+        }
+        if verdict.clean {
+            return self.send_or_upload();
+        }
+        self.items.clear();
+        if let Some(failure) = verdict.stop {
+            self.end(failure);
+        } else if !verdict.refused.is_empty() {
+            self.step = Step::Rearranging(verdict.head, verdict.refused);
+        } else if let Some(failure) = verdict.later {
+            // A missing file can be sent once more; anything else is for another day.
+            let again =
+                failure.code == Code::AttachmentMissing && self.fruitless < FRUITLESS_ROUNDS_MAX;
+            if again {
+                self.step = Step::Loading
+            } else {
+                self.end_stream(failure)
+            }
+        } else if let Some(failure) = verdict.rechain {
+            match verdict.head {
+                Some(head) if self.fruitless < FRUITLESS_ROUNDS_MAX => {
+                    self.step = Step::Rearranging(Some(head), Vec::new());
+                }
+                _ => self.end_stream(failure),
+            }
+        }
+    }
+
+    /// Nothing more in this stream; the other one may fare better.
+    fn end_stream(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+        self.next_stream();
+    }
+
+    fn next_stream(&mut self) {
+        self.items.clear();
+        self.fruitless = 0;
+        self.max_records = limits::BATCH_MAX_RECORDS;
+        if let Some(stream) = self.after.pop() {
+            self.stream = stream;
+            self.step = Step::Loading;
+        }
+    }
+
+    fn end(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+        self.step = Step::Finished;
+    }
+}
+
+/// What the answers to a batch amount to.
+#[derive(Default)]
+struct Verdict {
+    /// All were received.
+    clean: bool,
+    /// At least one was.
+    received: bool,
+    /// To be set aside.
+    refused: Vec<Refused>,
+    /// Files that the server says it does not hold.
+    missing: Vec<Digest>,
+    /// Where the server's chain stands, as it said last.
+    head: Option<Head>,
+    rechain: Option<Failure>,
+    later: Option<Failure>,
+    stop: Option<Failure>,
+}
+
+impl Verdict {
+    fn of(sent: Vec<Item>, answers: Vec<Answer>) -> Self {
+        let mut verdict = Self {
+            clean: true,
+            ..Self::default()
+        };
+        for (item, answer) in sent.into_iter().zip(answers) {
+            match answer {
+                Answer::Received => verdict.received = true,
+                Answer::Refused(refusal) => {
+                    verdict.clean = false;
+                    verdict.refuse(item, refusal);
+                }
+            }
+        }
+        verdict
+    }
+
+    fn refuse(&mut self, item: Item, refusal: Refusal) {
+        let detail = refusal.detail.as_deref().map(legible);
+        let Some(code) = refusal.known_code() else {
+            // A newer server's word: the record waits, since nobody knows what it means.
+            let named = format!(
+                "a record was refused with the unknown code {}",
+                legible(&refusal.code)
+            );
+            self.later
+                .get_or_insert(Failure::new(Code::BadReply).with_detail(named));
+            return;
+        };
+        let failure = Failure {
+            code,
+            detail: detail.clone(),
+            retry_after: None,
+        };
+        match code.retry() {
+            Retry::Quarantine => self.refused.push(Refused {
+                id: item.id,
+                code: refusal.code,
+                detail,
+            }),
+            Retry::Rechain => {
+                self.head = refusal.head.or(self.head);
+                self.rechain.get_or_insert(failure);
+            }
+            Retry::Later => {
+                if code == Code::AttachmentMissing {
+                    self.missing
+                        .extend(item.files.iter().map(|file| file.sha256));
+                }
+                self.later.get_or_insert(failure);
+            }
+            Retry::Stop => {
+                self.stop.get_or_insert(failure);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
