@@ -238,3 +238,27 @@ fn an_archive_inside_an_archive_is_only_a_file() {
         Err(ImportError::NoChat)
     ));
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_tampered_archive_is_read_or_refused(
+        changes in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u8>()), 1..6),
+    ) {
+        let mut bytes = archive(&[("_chat.txt", CHAT.as_bytes()), ("a/b.bin", b"content content")]);
+        for (index, byte) in changes {
+            let at = index.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(mut export) = open(&bytes) {
+            let entries: Vec<_> = export.attachments().cloned().collect();
+            for entry in entries {
+                let mut out = Vec::new();
+                let read = export.attachment(&entry.name, 1_000).map(|mut file| file.read_to_end(&mut out));
+                proptest::prop_assert!(out.len() as u64 <= entry.bytes, "{read:?}");
+            }
+            if let Ok(text) = export.read_chat() {
+                let _ = export.import(&text, &Options::default());
+            }
+        }
+    }
+}
