@@ -4,6 +4,15 @@
 pub mod linux;
 pub mod clock;
 pub mod files;
+pub mod home;
+pub mod https;
 pub mod memory;
+pub mod memory_home;
 pub mod software_keys;
 pub mod sqlite;
+
+#[cfg(target_os = "linux")]
+mod platform;
+
+#[cfg(target_os = "linux")]
+pub use platform::linux_platform;

@@ -45,6 +45,17 @@ pub enum KeyError {
     Unwrap,
 }
 
+impl KeyError {
+    /// The stable code; the only place that decides it.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Missing => Code::NotEnrolled,
+            Self::Unavailable { .. } | Self::Unwrap => Code::KeyUnavailable,
+        }
+    }
+}
+
 /// The handset's keys. The private keys never leave the implementation.
 ///
 /// Each call may block on hardware for hundreds of milliseconds, and none may be made on an
@@ -168,6 +179,19 @@ pub enum StoreError {
     /// dropped the pages.
     #[error("the store could not be read or written")]
     Io(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// The stable code; the only place that decides it.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Busy { .. } => Code::StoreBusy,
+            Self::Damaged => Code::StoreDamaged,
+            Self::Version { .. } => Code::StoreVersion,
+            Self::Full | Self::Io(_) => Code::StoreFailed,
+        }
+    }
 }
 
 impl From<std::io::Error> for StoreError {
@@ -508,4 +532,21 @@ pub enum Event {
 pub trait EventSink: Send + Sync {
     /// Takes an event.
     fn emit(&self, event: Event);
+}
+
+/// What the platform brings: one of each port.
+#[derive(Clone)]
+pub struct Platform {
+    /// The agent's directory.
+    pub home: Arc<dyn Home>,
+    /// The clock on the wall.
+    pub clock: Arc<dyn Clock>,
+    /// The handset's keys.
+    pub keys: Arc<dyn KeyStore>,
+    /// Asks about catalogue apps.
+    pub probe: Arc<dyn AppProbe>,
+    /// Connects to the department.
+    pub connector: Arc<dyn Connector>,
+    /// Hears of progress.
+    pub events: Arc<dyn EventSink>,
 }

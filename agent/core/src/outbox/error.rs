@@ -58,14 +58,10 @@ impl OutboxError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Store(StoreError::Busy { .. }) => Code::StoreBusy,
-            Self::Store(StoreError::Damaged) | Self::Damaged(_) => Code::StoreDamaged,
-            Self::Store(StoreError::Version { .. }) => Code::StoreVersion,
-            Self::Store(StoreError::Full | StoreError::Io(_)) => Code::StoreFailed,
-            Self::Key(KeyError::Missing) => Code::NotEnrolled,
-            Self::Key(KeyError::Unavailable { .. } | KeyError::Unwrap) | Self::Signature(_) => {
-                Code::KeyUnavailable
-            }
+            Self::Store(error) => error.code(),
+            Self::Key(error) => error.code(),
+            Self::Damaged(_) => Code::StoreDamaged,
+            Self::Signature(_) => Code::KeyUnavailable,
             Self::Full { .. } | Self::DraftLimit => Code::OutboxFull,
             Self::Stale { .. } => Code::OutboxStale,
             Self::TooLarge => Code::RecordTooLarge,

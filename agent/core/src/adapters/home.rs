@@ -1,0 +1,225 @@
+//! The agent's home as a directory.
+//!
+//! ```text
+//! agent.db, agent.db-wal   the store
+//! agent.db.damaged-…       stores that were set aside
+//! identity.json            who this handset is
+//! policy.jws               the signed policy in force
+//! attachments/             sealed files that wait
+//! keys/                    the keys, where there is no hardware for them
+//! agent.lock               held by the process that has the home
+//! ```
+//!
+//! Everything belongs to its owner alone.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use candour_wire::{Digest, RecordId};
+use jiff::Timestamp;
+
+use super::files::{self, HomeLock};
+use super::sqlite;
+use crate::ports::{Document, Home, SpoolFile, Store, StoreError};
+
+/// Longest document that is read, in bytes; a policy with its catalogue is the largest.
+const DOCUMENT_MAX_BYTES: u64 = 4 << 20;
+
+/// A directory that this process has to itself for as long as the value lives.
+#[derive(Debug)]
+pub struct HomeDir {
+    dir: PathBuf,
+    _lock: HomeLock,
+}
+
+impl HomeDir {
+    /// Takes the directory, which is made if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] where another process has it.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let lock = HomeLock::acquire(dir)?;
+        files::create_private_dir(&dir.join("attachments"))?;
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
+    }
+
+    fn document_path(&self, document: Document) -> PathBuf {
+        self.dir.join(match document {
+            Document::Identity => "identity.json",
+            Document::Policy => "policy.jws",
+        })
+    }
+
+    fn spool_dir(&self) -> PathBuf {
+        self.dir.join("attachments")
+    }
+}
+
+impl Home for HomeDir {
+    fn open_store(&self, now: Timestamp) -> Result<(Box<dyn Store>, Option<String>), StoreError> {
+        let (store, set_aside) = sqlite::open_or_set_aside(&self.dir.join("agent.db"), now)?;
+        Ok((Box::new(store), set_aside))
+    }
+
+    fn read(&self, document: Document) -> Result<Option<Vec<u8>>, StoreError> {
+        let file = match File::open(self.document_path(document)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        file.take(DOCUMENT_MAX_BYTES).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn write(&self, document: Document, bytes: &[u8]) -> Result<(), StoreError> {
+        Ok(files::write_atomically(&self.document_path(document), bytes)?)
+    }
+
+    fn spool(&self) -> Result<Box<dyn SpoolFile>, StoreError> {
+        let partial = self.spool_dir().join(format!("{}.part", RecordId::make(Timestamp::UNIX_EPOCH)));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+        Ok(Box::new(Partial { file, partial, finished: false }))
+    }
+
+    fn read_spooled(&self, name: &Digest, offset: u64, max: usize) -> Result<Vec<u8>, StoreError> {
+        let mut file = File::open(self.spool_dir().join(name.to_string()))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(max as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn spooled(&self) -> Result<Vec<Digest>, StoreError> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.spool_dir())? {
+            names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()));
+        }
+        Ok(names)
+    }
+
+    fn remove_spooled(&self, name: &Digest) -> Result<(), StoreError> {
+        match fs::remove_file(self.spool_dir().join(name.to_string())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn destroy(&self) -> Result<(), StoreError> {
+        let mut first_error = None;
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            // The lock stays until the process ends, and a configuration is not the agent's.
+            let ours = name.to_str().is_some_and(|name| {
+                name.starts_with("agent.db") || ["identity.json", "policy.jws", "attachments"].contains(&name)
+            });
+            if !ours {
+                continue;
+            }
+            let removed = match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path()),
+                false => fs::remove_file(entry.path()),
+            };
+            first_error = first_error.or(removed.err());
+        }
+        files::sync_parent(&self.dir.join("agent.lock"))?;
+        first_error.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// A spooled file before it has its name.
+struct Partial {
+    file: File,
+    partial: PathBuf,
+    finished: bool,
+}
+
+impl Write for Partial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl SpoolFile for Partial {
+    fn finish(mut self: Box<Self>, name: &Digest) -> Result<(), StoreError> {
+        self.file.sync_all()?;
+        let path = self.partial.with_file_name(name.to_string());
+        fs::rename(&self.partial, &path)?;
+        self.finished = true;
+        Ok(files::sync_parent(&path)?)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What is left behind has no name that anything looks for.
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_replaced_whole_and_a_second_process_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = HomeDir::open(dir.path()).unwrap();
+        assert_eq!(home.read(Document::Policy).unwrap(), None);
+        home.write(Document::Policy, b"one").unwrap();
+        home.write(Document::Policy, b"two").unwrap();
+        assert_eq!(home.read(Document::Policy).unwrap().as_deref(), Some(b"two".as_slice()));
+        let Err(StoreError::Busy { holder }) = HomeDir::open(dir.path()) else {
+            panic!("two have the home");
+        };
+        assert_eq!(holder, Some(std::process::id()));
+        drop(home);
+        HomeDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_spooled_file_has_its_name_only_once_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = HomeDir::open(dir.path()).unwrap();
+        let name = Digest::of(b"sealed");
+        let mut abandoned = home.spool().unwrap();
+        abandoned.write_all(b"sea").unwrap();
+        drop(abandoned);
+        assert_eq!(fs::read_dir(dir.path().join("attachments")).unwrap().count(), 0);
+        let mut spooled = home.spool().unwrap();
+        spooled.write_all(b"sealed").unwrap();
+        assert_eq!(home.spooled().unwrap(), []);
+        spooled.finish(&name).unwrap();
+        assert_eq!(home.spooled().unwrap(), [name]);
+        assert_eq!(home.read_spooled(&name, 2, 3).unwrap(), b"ale");
+        assert_eq!(home.read_spooled(&name, 6, 3).unwrap(), b"");
+        home.remove_spooled(&name).unwrap();
+        home.remove_spooled(&name).unwrap();
+        assert!(home.read_spooled(&name, 0, 1).is_err());
+    }
+
+    #[test]
+    fn destroying_a_home_leaves_only_what_is_not_the_agents() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = HomeDir::open(dir.path()).unwrap();
+        drop(home.open_store("2026-11-22T00:00:00Z".parse().unwrap()).unwrap());
+        home.write(Document::Identity, b"{}").unwrap();
+        fs::write(dir.path().join("agent.db.damaged-1"), b"x").unwrap();
+        fs::write(dir.path().join("config.toml"), b"x").unwrap();
+        home.destroy().unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["agent.lock", "config.toml"]);
+    }
+}

@@ -1,0 +1,222 @@
+//! The facade: the only thing that the command line and the mobile bindings call.
+//!
+//! One [`Agent`] has a handset's home directory; a second process, or a second sync, is told that
+//! it is busy. All calls but [`Agent::enrol`], [`Agent::sync`] and [`Agent::tick`] block on the
+//! disk and, where they sign, on the handset's key, and may be made from any thread.
+
+mod declare;
+mod network;
+mod report;
+mod review;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use candour_wire::policy::{Catalogue, Policy};
+use candour_wire::record::Body;
+use candour_wire::{HandsetId, RecordId, Sensitive};
+use jiff::Timestamp;
+
+pub use self::network::Tick;
+pub use self::report::{Advice, Enrolment, Failure, Finding, RecordState, Scan, SentItem, StatusReport, Verification};
+use crate::catalogue;
+use crate::config::Config;
+use crate::error::AgentError;
+use crate::identity::Identity;
+use crate::inventory::{self, ScanMemory};
+use crate::outbox::{Also, Outbox, Summary};
+use crate::policy::SignedPolicy;
+use crate::ports::{Document, Event, Platform};
+
+/// The agent of one handset.
+pub struct Agent {
+    config: Config,
+    platform: Platform,
+    state: Arc<Mutex<State>>,
+    /// Held through a sync, so that two never run at once.
+    syncing: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    outbox: Outbox,
+    identity: Option<Identity>,
+    policy: Option<SignedPolicy>,
+    /// The store that was set aside when this agent opened.
+    set_aside: Option<String>,
+}
+
+impl State {
+    fn handset(&self) -> Option<&HandsetId> {
+        self.identity.as_ref().map(|identity| &identity.handset)
+    }
+}
+
+/// Names of the values that the facade keeps in the store.
+mod value {
+    /// JSON of [`crate::inventory::ScanMemory`].
+    pub(super) const SCAN: &str = "scan";
+    /// JSON of when problems were last reported, and which.
+    pub(super) const LAST_STATUS: &str = "last_status";
+    /// When the last scan was made, as text.
+    pub(super) const LAST_SCAN: &str = "last_scan";
+    /// There where the server has asked for the whole app list.
+    pub(super) const FULL_LIST_WANTED: &str = "full_list_wanted";
+    /// Name of a store that was set aside; until the holder has dealt with it.
+    pub(super) const SET_ASIDE: &str = "set_aside";
+}
+
+impl Agent {
+    /// Opens the agent in its home. A damaged store is set aside, never deleted: the new one
+    /// begins empty, the event says so, and [`Agent::status`] goes on saying so.
+    ///
+    /// # Errors
+    ///
+    /// When another process has the home, or its files cannot be read.
+    pub fn open(config: Config, platform: Platform) -> Result<Self, AgentError> {
+        let (store, set_aside) = platform.home.open_store(platform.clock.now())?;
+        let mut outbox = Outbox::open(
+            store,
+            Arc::clone(&platform.keys),
+            Arc::clone(&platform.clock),
+            config.outbox.clone(),
+        )?;
+        if let Some(file) = &set_aside {
+            platform.events.emit(Event::StoreSetAside { file: file.clone() });
+        }
+        let identity = match platform.home.read(Document::Identity)? {
+            Some(json) => Some(Identity::from_json(&json).map_err(|_| AgentError::IdentityDamaged)?),
+            None => None,
+        };
+        let policy = Self::restore_policy(&config, &platform)?;
+        let set_aside = match set_aside {
+            // Without keys nothing can be sealed yet; then nothing worth a note was lost either.
+            Some(file) if identity.is_some() => {
+                outbox.value_put(value::SET_ASIDE, Sensitive::new(file.clone().into_bytes()))?;
+                Some(file)
+            }
+            Some(file) => Some(file),
+            None if identity.is_some() => outbox
+                .value(value::SET_ASIDE)?
+                // EXPOSE: a file name that the agent made.
+                .and_then(|name| String::from_utf8(name.expose().clone()).ok()),
+            None => None,
+        };
+        let state = Arc::new(Mutex::new(State { outbox, identity, policy, set_aside }));
+        Ok(Self { config, platform, state, syncing: tokio::sync::Mutex::new(()) })
+    }
+
+    /// The policy in force when the agent last ran. One that cannot be read is as good as none:
+    /// the next sync brings it again.
+    fn restore_policy(config: &Config, platform: &Platform) -> Result<Option<SignedPolicy>, AgentError> {
+        let Some(bundle) = platform.home.read(Document::Policy)? else { return Ok(None) };
+        let restored = String::from_utf8(bundle)
+            .ok()
+            .and_then(|bundle| SignedPolicy::restore(bundle, &config.policy_key, &config.department).ok());
+        if restored.is_none() {
+            tracing::warn!("the stored policy cannot be read; the next sync fetches it again");
+        }
+        Ok(restored)
+    }
+
+    /// Asks the platform about the catalogue's apps and queues a record where one is due: the
+    /// whole list the first time, a difference on change, a heartbeat after a day without either.
+    ///
+    /// # Errors
+    ///
+    /// When the record that is due cannot be queued. The answers are then not remembered either,
+    /// so that the next scan finds the same change.
+    pub fn scan(&self) -> Result<Scan, AgentError> {
+        let now = self.now();
+        let mut state = lock(&self.state);
+        let enrolled = state.identity.is_some();
+        let memory = if enrolled { read_json::<ScanMemory>(&mut state.outbox, value::SCAN)? } else { None };
+        let wanted = enrolled && state.outbox.value(value::FULL_LIST_WANTED)?.is_some();
+        let policy = state.policy.as_ref().map(SignedPolicy::policy);
+        let catalogue = catalogue::in_force(catalogue::bundled(), policy);
+        let outcome =
+            inventory::scan(&*self.platform.probe, catalogue, &memory.unwrap_or_default(), now, wanted);
+        if !enrolled {
+            // Before enrolment there is nobody to tell; the holder may look all the same.
+            return Ok(Scan { inventory: outcome.inventory, queued: None });
+        }
+        let memory = serde_json::to_vec(&outcome.memory).expect("texts and times serialise");
+        let mut also = vec![
+            Also::PutValue(value::SCAN, Sensitive::new(memory)),
+            Also::PutValue(value::LAST_SCAN, Sensitive::new(now.to_string().into_bytes())),
+        ];
+        let queued = outcome.record.as_ref().map(Body::kind);
+        match outcome.record {
+            Some(body) => {
+                also.push(Also::DeleteValue(value::FULL_LIST_WANTED));
+                let summary = summarise(&body);
+                self.append(&mut state, RecordId::make(now), body, summary, &also)?;
+            }
+            None => state.outbox.apply(&also)?,
+        }
+        Ok(Scan { inventory: outcome.inventory, queued })
+    }
+
+    /// The catalogue in force: the apps that the agent may ask about, and no others.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        let state = lock(&self.state);
+        catalogue::in_force(catalogue::bundled(), state.policy.as_ref().map(SignedPolicy::policy)).clone()
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        lock(&self.state).policy.as_ref().map(|signed| signed.policy().clone())
+    }
+
+    /// The configuration that this agent was opened with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Destroys the keys first, so that nothing that is left can be read, and then every file.
+    /// What waits and was never sent is lost: the caller has made sure that this is meant.
+    ///
+    /// # Errors
+    ///
+    /// When something could not be removed. The keys are gone then all the same, unless it is
+    /// they that could not be removed.
+    pub fn wipe(self) -> Result<(), AgentError> {
+        let wiped = lock(&self.state).outbox.wipe();
+        self.platform.keys.destroy()?;
+        self.platform.home.destroy()?;
+        Ok(wiped?)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.platform.clock.now()
+    }
+}
+
+/// Locks the state. A panic elsewhere does not poison it: every change is one commit of the
+/// store, so there is no half-made state to protect others from.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(outbox: &mut Outbox, name: &str) -> Result<Option<T>, AgentError> {
+    // EXPOSE: read into the type that it was written from.
+    Ok(outbox.value(name)?.and_then(|json| serde_json::from_slice(json.expose()).ok()))
+}
+
+/// A posture record in a few words for the holder's own list.
+fn summarise(body: &Body) -> Summary {
+    match body {
+        Body::Inventory(list) => Summary::new(&format!("{} apps of the catalogue", list.apps.len()), "the whole app list"),
+        Body::InventoryChange(change) => {
+            let apps: Vec<String> =
+                change.changed.iter().map(|app| format!("{} {}", app.app, app.state.as_str())).collect();
+            Summary::new(&apps.join(", "), "the app list changed")
+        }
+        Body::Heartbeat(_) => Summary::new("no change", "a day has passed"),
+        _ => Summary::new("how Candour fares", "something wants doing"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! Drafts and declarations: from what the holder enters to what waits in the outbox.
+
+use std::io::Read;
+
+use candour_wire::attachment::{self, EncryptError};
+use candour_wire::content::{Attachment, DeclarationContent, Person, Text, WithdrawalContent};
+use candour_wire::policy::Policy;
+use candour_wire::record::{Amendment, AttachmentRef, Body, Declaration, Kind, Stream, Withdrawal};
+use candour_wire::seal::{self, SealContext, SealError};
+use candour_wire::{RecordId, Sensitive, limits};
+use serde::Serialize;
+
+use super::{Agent, State, lock};
+use crate::declaration::{self, Draft, Preview};
+use crate::error::AgentError;
+use crate::outbox::{Also, NewRecord, Summary};
+use crate::ports::StoreError;
+
+impl Agent {
+    /// Keeps a draft, sealed, and returns its id. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When it is marked above OFFICIAL-SENSITIVE (nothing is stored then), or cannot be stored.
+    pub fn save_draft(&self, id: Option<RecordId>, draft: &Draft) -> Result<RecordId, AgentError> {
+        declaration::refuse_above_official_sensitive(draft)?;
+        let id = id.unwrap_or_else(|| RecordId::make(self.now()));
+        let mut state = lock(&self.state);
+        state.outbox.draft_put(id, &to_json(draft))?;
+        Ok(id)
+    }
+
+    /// All drafts, oldest first. A draft that cannot be read comes as `None`; it can be deleted.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn drafts(&self) -> Result<Vec<(RecordId, Option<Draft>)>, AgentError> {
+        let drafts = lock(&self.state).outbox.drafts()?;
+        // EXPOSE: the draft goes back to the holder who wrote it.
+        let read = |content: Sensitive<Vec<u8>>| serde_json::from_slice(content.expose()).ok();
+        Ok(drafts.into_iter().map(|stored| (stored.id, stored.content.and_then(read))).collect())
+    }
+
+    /// One draft.
+    ///
+    /// # Errors
+    ///
+    /// When there is none with this id, or the store cannot be read.
+    pub fn draft(&self, id: RecordId) -> Result<Draft, AgentError> {
+        let content = lock(&self.state).outbox.draft(id)?.ok_or(AgentError::DraftUnknown(id))?;
+        // EXPOSE: the draft goes back to the holder who wrote it.
+        serde_json::from_slice(content.expose()).map_err(|_| AgentError::DraftUnknown(id))
+    }
+
+    /// Deletes a draft and the files that were sealed for it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none with this id, or the store cannot be written.
+    pub fn delete_draft(&self, id: RecordId) -> Result<(), AgentError> {
+        let mut state = lock(&self.state);
+        let content = state.outbox.draft(id)?.ok_or(AgentError::DraftUnknown(id))?;
+        state.outbox.draft_delete(id)?;
+        // EXPOSE: only the names of sealed files are looked at.
+        let draft: Option<Draft> = serde_json::from_slice(content.expose()).ok();
+        for file in draft.iter().flat_map(|draft| &draft.attachments) {
+            self.platform.home.remove_spooled(&file.sealed_sha256)?;
+        }
+        Ok(())
+    }
+
+    /// Seals a file into the spool; what comes back goes into a draft. Nothing readable of the
+    /// file stays. Blocks as long as the reader does.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is too large, or there is no room.
+    pub fn attach(&self, name: &str, file: &mut dyn Read) -> Result<Attachment, AgentError> {
+        let mut spooled = self.platform.home.spool()?;
+        let summary = attachment::encrypt(file, &mut spooled).map_err(|error| match error {
+            EncryptError::TooLong => AgentError::AttachmentTooLarge,
+            EncryptError::Read(error) => AgentError::AttachmentUnreadable(error),
+            EncryptError::Write(error) => StoreError::from(error).into(),
+        })?;
+        spooled.finish(&summary.ciphertext)?;
+        let shortened: String = name.chars().take(limits::SHORT_TEXT_MAX_CHARS).collect();
+        Ok(Attachment {
+            name: Sensitive::new(shortened),
+            size: summary.plaintext_bytes,
+            sha256: summary.plaintext,
+            sealed_sha256: summary.ciphertext,
+            sealed_size: summary.ciphertext_bytes,
+            key: summary.key,
+        })
+    }
+
+    /// Holds a draft against the policy and returns exactly what would be declared. Only what the
+    /// holder has seen this way, and confirmed, may be given to [`Agent::declare`] (invariant I3).
+    ///
+    /// # Errors
+    ///
+    /// Names everything that is missing or against the rules.
+    pub fn preview(&self, draft: &Draft) -> Result<Preview, AgentError> {
+        let mut state = lock(&self.state);
+        let now = self.trusted_now(&mut state)?;
+        let policy = state.policy.as_ref().ok_or(AgentError::PolicyMissing)?.policy();
+        Ok(declaration::check(draft, policy, self.holder().as_ref(), now)?)
+    }
+
+    /// Declares what the holder has confirmed, and deletes the draft that it came from in the
+    /// same commit. When this returns, the record is on disk and signed (invariant I4). Blocks on
+    /// the disk and on the handset's key.
+    ///
+    /// # Errors
+    ///
+    /// When the handset is not enrolled, the outbox is full, or the store or the key fails;
+    /// nothing has changed then, and the draft is still there.
+    pub fn declare(&self, preview: Preview, draft: Option<RecordId>) -> Result<RecordId, AgentError> {
+        self.queue_content(preview, draft, None)
+    }
+
+    /// Replaces an earlier declaration by a corrected one. Both are kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::declare`]; also when the declaration is not one of this handset's.
+    pub fn amend(
+        &self,
+        amends: RecordId,
+        preview: Preview,
+        draft: Option<RecordId>,
+    ) -> Result<RecordId, AgentError> {
+        self.queue_content(preview, draft, Some(amends))
+    }
+
+    /// Takes an earlier declaration back. The department decides what happens to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::declare`]; also when the declaration is not one of this handset's.
+    pub fn withdraw(&self, withdraws: RecordId, reason: Text, by: Option<Person>) -> Result<RecordId, AgentError> {
+        let mut state = lock(&self.state);
+        self.require_declaration(&mut state, withdraws)?;
+        let declared_by = by.or_else(|| self.holder()).ok_or_else(|| missing("declared_by"))?;
+        // EXPOSE: only whether there is anything in it is looked at.
+        if reason.expose().trim().is_empty() {
+            return Err(missing("reason"));
+        }
+        let content = WithdrawalContent { reason, declared_by };
+        let id = RecordId::make(self.now());
+        let sealed = self.seal(&state, id, Kind::Withdrawal, &content)?;
+        let summary = Summary::new(&format!("withdraws {withdraws}"), "withdrawn by you");
+        self.append(&mut state, id, Body::Withdrawal(Withdrawal { withdraws, sealed }), summary, &[])
+    }
+
+    fn queue_content(
+        &self,
+        preview: Preview,
+        draft: Option<RecordId>,
+        amends: Option<RecordId>,
+    ) -> Result<RecordId, AgentError> {
+        let mut state = lock(&self.state);
+        let policy = state.policy.as_ref().ok_or(AgentError::PolicyMissing)?.policy();
+        if policy.version != preview.policy() {
+            return Err(AgentError::PreviewOutdated);
+        }
+        let (what, kind) = (describe(preview.content(), policy), amends.map_or(Kind::Declaration, |_| Kind::Amendment));
+        if let Some(amends) = amends {
+            self.require_declaration(&mut state, amends)?;
+        }
+        // A draft keeps its id, so that a declaration repeated after a crash is refused as the
+        // same record instead of being made twice.
+        let id = draft.unwrap_or_else(|| RecordId::make(self.now()));
+        let content = preview.into_content();
+        let attachments = content.attachments.iter().map(|file| self.attachment_ref(file)).collect::<Result<_, _>>()?;
+        let sealed = self.seal(&state, id, kind, &content)?;
+        let (body, why) = match amends {
+            None => (Body::Declaration(Declaration { sealed, attachments }), "declared by you"),
+            Some(amends) => (Body::Amendment(Amendment { amends, sealed, attachments }), "corrected by you"),
+        };
+        let also: Vec<Also> = draft.map(Also::DeleteDraft).into_iter().collect();
+        self.append(&mut state, id, body, Summary::new(&what, why), &also)
+    }
+
+    /// The sealed file as the gateway knows it. It must be in the spool: a declaration whose file
+    /// is gone could never be delivered.
+    fn attachment_ref(&self, file: &Attachment) -> Result<AttachmentRef, AgentError> {
+        let size = file.sealed_size;
+        let last = self.platform.home.read_spooled(&file.sealed_sha256, size.saturating_sub(1), 2)?;
+        if last.len() == 1 {
+            Ok(AttachmentRef { sha256: file.sealed_sha256, size })
+        } else {
+            Err(AgentError::AttachmentUnreadable(std::io::ErrorKind::UnexpectedEof.into()))
+        }
+    }
+
+    fn seal<T: Serialize>(
+        &self,
+        state: &State,
+        id: RecordId,
+        kind: Kind,
+        content: &T,
+    ) -> Result<seal::Sealed, AgentError> {
+        let policy = state.policy.as_ref().ok_or(AgentError::PolicyMissing)?.policy();
+        let handset = state.handset().ok_or(AgentError::NotEnrolled)?;
+        let plaintext = to_json(content);
+        let context = SealContext { id, handset, kind };
+        // EXPOSE: sealing is what the content is here for.
+        seal::seal(&policy.records_key, &context, plaintext.expose()).map_err(|error| match error {
+            SealError::TooLong => AgentError::TooLong,
+            SealError::Key => AgentError::RecordsKey,
+        })
+    }
+
+    pub(super) fn append(
+        &self,
+        state: &mut State,
+        id: RecordId,
+        body: Body,
+        summary: Summary,
+        also: &[Also],
+    ) -> Result<RecordId, AgentError> {
+        let policy = state.policy.as_ref().map_or(0, |signed| signed.policy().version);
+        let record = NewRecord { id, created: self.now(), policy, body, summary };
+        Ok(state.outbox.append(&record, also)?)
+    }
+
+    fn require_declaration(&self, state: &mut State, id: RecordId) -> Result<(), AgentError> {
+        match state.outbox.kind_of(id)? {
+            Some(kind) if kind.stream() == Stream::Records && kind != Kind::Withdrawal => Ok(()),
+            _ => Err(AgentError::RecordUnknown(id)),
+        }
+    }
+
+    fn holder(&self) -> Option<Person> {
+        let name = self.config.holder_name.as_deref()?;
+        Some(Person { name: name.into(), role: self.config.holder_role.as_deref().map(Into::into) })
+    }
+}
+
+fn missing(field: &'static str) -> AgentError {
+    declaration::Violations(vec![declaration::Violation {
+        field,
+        code: candour_wire::Code::FieldMissing,
+        detail: None,
+    }])
+    .into()
+}
+
+fn to_json<T: Serialize>(value: &T) -> Sensitive<Vec<u8>> {
+    Sensitive::new(serde_json::to_vec(value).expect("texts, numbers and lists serialise"))
+}
+
+/// A declaration in a few words for the holder's own list.
+fn describe(content: &DeclarationContent, policy: &Policy) -> String {
+    let channel = policy.channels.iter().find(|c| c.id == content.channel).map_or(content.channel.as_str(), |c| &c.name);
+    let mut parts = vec![match (content.messages.len(), content.attachments.len()) {
+        (0, 0) => "note".to_owned(),
+        (0, files) => counted(files, "file"),
+        (messages, 0) => counted(messages, "message"),
+        (messages, files) => format!("{} and {}", counted(messages, "message"), counted(files, "file")),
+    }];
+    parts.push(channel.to_owned());
+    parts.push(content.direction.label().to_lowercase());
+    if let Some(days) = content.late_days {
+        parts.push(format!("{} late", counted(days as usize, "day")));
+    }
+    parts.join(", ")
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,311 @@
+//! Enrolment, sync and the agent's own rhythm.
+
+use std::sync::Arc;
+
+use candour_wire::posture::Status;
+use candour_wire::record::Body;
+use candour_wire::{Code, RecordId, Sensitive};
+use jiff::{SignedDuration, Timestamp};
+
+use super::report::{Enrolment, Failure, Scan};
+use super::{Agent, State, lock, summarise, value};
+use crate::error::AgentError;
+use crate::identity::{self, Department, Identity, trust};
+use crate::outbox::{Also, Outbox};
+use crate::ports::{Document, Endpoint, Transport};
+use crate::sync::backoff::Jitter;
+use crate::sync::{self, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncReport, SyncState};
+
+/// Scans are at least this far apart where no policy says how far, in seconds: a day.
+const SCAN_INTERVAL_S: u32 = 86_400;
+
+/// Hours within which the same problems are not reported again.
+const SAME_STATUS_HOURS: i64 = 24;
+
+/// What the agent did by itself, and when it wants to be woken next.
+#[derive(Debug)]
+pub struct Tick {
+    /// The scan, where one was due.
+    pub scan: Option<Scan>,
+    /// The sync, where one was due.
+    pub sync: Option<SyncReport>,
+    /// When to call again at the latest.
+    pub next: Timestamp,
+}
+
+impl LendOutbox for std::sync::Mutex<State> {
+    fn lend<R>(&self, work: impl FnOnce(&mut Outbox) -> R) -> R {
+        work(&mut lock(self).outbox)
+    }
+}
+
+impl Agent {
+    /// Enrols this handset with the one-time token and fetches the policy.
+    ///
+    /// An enrolment that was cut off is repeated with the same token. Must run on a runtime with
+    /// more than one thread: the handset's key may block.
+    ///
+    /// # Errors
+    ///
+    /// When the handset is enrolled already, or the department refuses.
+    pub async fn enrol(&self, token: Sensitive<String>) -> Result<Enrolment, AgentError> {
+        let _alone = self.syncing.try_lock().map_err(|_| AgentError::Busy)?;
+        if lock(&self.state).identity.is_some() {
+            return Err(AgentError::AlreadyEnrolled);
+        }
+        let not_before = trust::known_to_have_passed(None);
+        let endpoint = Endpoint {
+            url: self.config.enrol_url.clone(),
+            ca_pins: self.config.ca_pins.clone(),
+            client: None,
+            proxy: self.config.proxy.clone(),
+            not_before,
+        };
+        let transport = self.platform.connector.connect(&endpoint).map_err(identity::IdentityError::from)?;
+        let department = Department {
+            id: self.config.department.clone(),
+            ca_pins: self.config.ca_pins.clone(),
+            not_before,
+        };
+        let keys = Arc::clone(&self.platform.keys);
+        let identity = identity::enrol(&*transport, keys, &department, &token, self.now()).await?;
+        self.platform.home.write(Document::Identity, &identity.to_json())?;
+        let (handset, expires) = (identity.handset.clone(), identity.not_after);
+        self.take_identity(identity)?;
+        // The policy comes with the first sync; that it cannot come yet does not undo enrolment.
+        let report = self.sync_alone().await?;
+        if let PolicyOutcome::Kept(failure) = &report.policy {
+            tracing::warn!(code = failure.code.as_str(), "enrolled, but there is no policy yet");
+        }
+        Ok(Enrolment {
+            handset,
+            department: self.config.department.clone(),
+            certificate_expires: expires,
+            policy: self.policy().map(|policy| policy.version),
+        })
+    }
+
+    /// Sends what waits, and takes home receipts and the policy. Renews the certificate when it is
+    /// due. What could not be done is in the report: a failed sync loses nothing and is tried
+    /// again by itself.
+    ///
+    /// Must run on a runtime with more than one thread: the handset's key may block.
+    ///
+    /// # Errors
+    ///
+    /// When the handset is not enrolled, another sync is under way, or the handset's own store or
+    /// key fails.
+    pub async fn sync(&self) -> Result<SyncReport, AgentError> {
+        let _alone = self.syncing.try_lock().map_err(|_| AgentError::Busy)?;
+        self.sync_alone().await
+    }
+
+    /// Does what is due now: a scan, a status record where something wants doing, a sync. The
+    /// platform's scheduler calls it, or `candour run`.
+    ///
+    /// # Errors
+    ///
+    /// When the handset is not enrolled, or its own store or key fails. A failed sync is in the
+    /// report.
+    pub async fn tick(&self) -> Result<Tick, AgentError> {
+        let _alone = self.syncing.try_lock().map_err(|_| AgentError::Busy)?;
+        if lock(&self.state).identity.is_none() {
+            return Err(AgentError::NotEnrolled);
+        }
+        let now = self.now();
+        let scan = if self.next_scan()? <= now { Some(self.scan()?) } else { None };
+        if scan.is_some() {
+            self.report_status()?;
+        }
+        let due = {
+            let mut state = lock(&self.state);
+            let schedule = state.policy.as_ref().map(|signed| signed.policy().schedule.clone());
+            self.sync_state(&mut state)?.due(now, schedule.as_ref())
+        };
+        let sync = if due { Some(self.sync_alone().await?) } else { None };
+        let next_sync = match &sync {
+            Some(report) => report.next_attempt,
+            None => self.sync_state(&mut lock(&self.state))?.next_attempt.unwrap_or(now),
+        };
+        Ok(Tick { scan, sync, next: next_sync.min(self.next_scan()?) })
+    }
+
+    /// A person has looked into an alarm: syncs go on, from the log as it is now.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    pub fn clear_alarm(&self) -> Result<(), AgentError> {
+        let mut state = lock(&self.state);
+        let mut sync = self.sync_state(&mut state)?;
+        sync.clear_alarm();
+        sync.save(&mut state.outbox)?;
+        Ok(())
+    }
+
+    /// The holder has dealt with the store that was set aside: the status stops naming it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    pub fn acknowledge_set_aside(&self) -> Result<(), AgentError> {
+        let mut state = lock(&self.state);
+        if state.identity.is_some() {
+            state.outbox.apply(&[Also::DeleteValue(value::SET_ASIDE)])?;
+        }
+        state.set_aside = None;
+        Ok(())
+    }
+
+    async fn sync_alone(&self) -> Result<SyncReport, AgentError> {
+        let (identity, policy, signed_time) = {
+            let mut state = lock(&self.state);
+            let identity = state.identity.clone().ok_or(AgentError::NotEnrolled)?;
+            let signed_time = self.sync_state(&mut state)?.signed_time;
+            (identity, state.policy.clone(), signed_time)
+        };
+        let transport = self.handset_transport(&identity, signed_time)?;
+        let session = Session {
+            config: self.config.clone(),
+            home: Arc::clone(&self.platform.home),
+            keys: Arc::clone(&self.platform.keys),
+            clock: Arc::clone(&self.platform.clock),
+            events: Arc::clone(&self.platform.events),
+            transport,
+            outbox: Arc::clone(&self.state),
+            identity,
+            policy,
+            jitter: Jitter::from_system(),
+            deadline: None,
+        };
+        let report = sync::run(session).await?;
+        self.take_home(&report)?;
+        Ok(report)
+    }
+
+    fn handset_transport(
+        &self,
+        identity: &Identity,
+        signed_time: Option<Timestamp>,
+    ) -> Result<Arc<dyn Transport>, AgentError> {
+        let endpoint = Endpoint {
+            url: self.config.server_url.clone(),
+            ca_pins: self.config.ca_pins.clone(),
+            client: Some(identity.client(Arc::clone(&self.platform.keys))),
+            proxy: self.config.proxy.clone(),
+            not_before: trust::known_to_have_passed(signed_time),
+        };
+        Ok(self.platform.connector.connect(&endpoint).map_err(identity::IdentityError::from)?)
+    }
+
+    /// What a sync brought becomes what the agent goes by.
+    fn take_home(&self, report: &SyncReport) -> Result<(), AgentError> {
+        let mut state = lock(&self.state);
+        if let PolicyOutcome::Updated(policy) = &report.policy {
+            state.policy = Some((**policy).clone());
+        }
+        if let RenewalOutcome::Renewed(identity) = &report.renewal {
+            state.identity = Some((**identity).clone());
+        }
+        // A difference that starts from a list that the server does not hold is of no use to
+        // anybody: the whole list takes its place.
+        let of_no_use: Vec<RecordId> = report
+            .quarantined
+            .iter()
+            .filter(|refused| refused.code == Code::BaseUnknown.as_str())
+            .map(|refused| refused.id)
+            .collect();
+        if !of_no_use.is_empty() {
+            state.outbox.value_put(value::FULL_LIST_WANTED, Sensitive::new(vec![1]))?;
+        }
+        for id in of_no_use {
+            state.outbox.discard(id)?;
+        }
+        if let Some(days) = state.policy.as_ref().map(|signed| signed.policy().retention.handset_receipt_days) {
+            let before = self.now().saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
+            state.outbox.prune_receipts(before.unwrap_or(Timestamp::MIN))?;
+        }
+        drop(state);
+        for file in &report.delivered_files {
+            self.platform.home.remove_spooled(file)?;
+        }
+        Ok(())
+    }
+
+    fn take_identity(&self, identity: Identity) -> Result<(), AgentError> {
+        let mut state = lock(&self.state);
+        if let Some(file) = state.set_aside.clone() {
+            state.outbox.value_put(value::SET_ASIDE, Sensitive::new(file.into_bytes()))?;
+        }
+        state.identity = Some(identity);
+        Ok(())
+    }
+
+    /// Queues a status record where something wants doing, so that the department sees a phone
+    /// that cannot deliver; at most one a day while nothing else changes.
+    fn report_status(&self) -> Result<(), AgentError> {
+        let report = self.status()?;
+        let problems: Vec<String> = report.problems.iter().map(|problem| problem.code.clone()).collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let mut state = lock(&self.state);
+        let last: Option<(Timestamp, Vec<String>)> = super::read_json(&mut state.outbox, value::LAST_STATUS)?;
+        if last.is_some_and(|(at, told)| {
+            told == problems && now.duration_since(at).abs() < SignedDuration::from_hours(SAME_STATUS_HOURS)
+        }) {
+            return Ok(());
+        }
+        let told = serde_json::to_vec(&(now, &problems)).expect("texts and times serialise");
+        let body = Body::Status(Status {
+            pending: report.pending_posture + report.pending_records,
+            quarantined: report.quarantined,
+            oldest_pending: report.oldest_pending,
+            last_success: report.last_success,
+            problems,
+        });
+        let summary = summarise(&body);
+        let also = [Also::PutValue(value::LAST_STATUS, Sensitive::new(told))];
+        self.append(&mut state, RecordId::make(now), body, summary, &also)?;
+        Ok(())
+    }
+
+    fn next_scan(&self) -> Result<Timestamp, AgentError> {
+        let now = self.now();
+        let mut state = lock(&self.state);
+        let wanted = state.outbox.value(value::FULL_LIST_WANTED)?.is_some();
+        let last = state
+            .outbox
+            .value(value::LAST_SCAN)?
+            // EXPOSE: a time that the agent wrote.
+            .and_then(|text| std::str::from_utf8(text.expose()).ok()?.parse::<Timestamp>().ok())
+            // A time in the future was written by a clock that was wrong.
+            .filter(|last| *last <= now && !wanted);
+        let interval_s =
+            state.policy.as_ref().map_or(SCAN_INTERVAL_S, |signed| signed.policy().schedule.scan_interval_s);
+        Ok(last.map_or(now, |last| {
+            last.saturating_add(SignedDuration::from_secs(i64::from(interval_s))).unwrap_or(Timestamp::MAX)
+        }))
+    }
+
+    /// The later of the handset's clock and the last time that the department signed.
+    pub(super) fn trusted_now(&self, state: &mut State) -> Result<Timestamp, AgentError> {
+        let signed = self.sync_state(state)?.signed_time;
+        Ok(self.now().max(trust::known_to_have_passed(signed)))
+    }
+
+    /// What is remembered of syncs; nothing before enrolment, when there is no key to read it by.
+    pub(super) fn sync_state(&self, state: &mut State) -> Result<SyncState, AgentError> {
+        if state.identity.is_none() {
+            return Ok(SyncState::default());
+        }
+        Ok(SyncState::load(&mut state.outbox)?)
+    }
+}
+
+impl From<sync::LastFailure> for Failure {
+    fn from(failure: sync::LastFailure) -> Self {
+        Self { at: failure.at, code: failure.code.as_str().to_owned(), detail: failure.detail }
+    }
+}

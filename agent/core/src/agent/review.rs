@@ -1,0 +1,204 @@
+//! What the holder can see: how things stand, what left this phone, and whether it is kept.
+
+use std::collections::HashSet;
+
+use candour_wire::log::{Checkpoint, ReceiptProof, verify_receipt};
+use candour_wire::{Code, RecordId};
+
+use super::report::{Advice, Finding, RecordState, SentItem, StatusReport, Verification};
+use super::{Agent, lock};
+use crate::error::AgentError;
+use crate::outbox::{Quarantined, StoredReceipt, Waiting};
+
+/// Most rows that one listing holds: years of use, and a bound all the same.
+const LISTED_MAX: usize = 100_000;
+
+impl Agent {
+    /// How things stand, and what wants doing.
+    ///
+    /// # Errors
+    ///
+    /// When the store or the key cannot be read.
+    pub fn status(&self) -> Result<StatusReport, AgentError> {
+        let facts = self.platform.probe.handset_facts();
+        let mut state = lock(&self.state);
+        let counts = state.outbox.counts()?;
+        let sync = self.sync_state(&mut state)?;
+        let now = self.trusted_now(&mut state)?;
+        let expires = state.identity.as_ref().map(|identity| identity.not_after);
+        let mut codes: Vec<String> = Vec::new();
+        let mut wants_doing = |applies: bool, code: Code| {
+            if applies {
+                codes.push(code.as_str().to_owned());
+            }
+        };
+        wants_doing(state.identity.is_none(), Code::NotEnrolled);
+        wants_doing(state.identity.is_some() && state.policy.is_none(), Code::PolicyMissing);
+        for code in sync.alarm.iter().map(|alarm| alarm.code) {
+            wants_doing(true, code);
+        }
+        wants_doing(expires.is_some_and(|expires| expires <= now), Code::CertificateExpired);
+        wants_doing(state.set_aside.is_some(), Code::StoreDamaged);
+        wants_doing(sync.clock_wrong, Code::ClockWrong);
+        let failure = sync.last_failure.as_ref().map(|failure| failure.code);
+        for code in [failure, sync.renewal_problem, sync.policy_problem].into_iter().flatten() {
+            wants_doing(true, code);
+        }
+        if state.identity.is_some() {
+            codes.extend(state.outbox.quarantined()?.into_iter().map(|record| record.code));
+        }
+        let mut told = HashSet::new();
+        codes.retain(|code| told.insert(code.clone()));
+        let problems = codes.iter().map(|code| advice_for(code)).collect();
+        Ok(StatusReport {
+            handset_facts: facts,
+            handset: state.handset().cloned(),
+            department: self.config.department.clone(),
+            certificate_expires: expires,
+            policy: state.policy.as_ref().map(|signed| signed.policy().version),
+            pending_posture: counts.posture,
+            pending_records: counts.records,
+            pending_bytes: counts.bytes,
+            oldest_pending: state.outbox.oldest_pending(),
+            quarantined: counts.quarantined,
+            drafts: counts.drafts,
+            last_success: sync.last_success,
+            last_failure: sync.last_failure.map(Into::into),
+            next_sync: sync.next_attempt,
+            problems,
+        })
+    }
+
+    /// Everything that left this phone, or will: what, when, why, and under which policy
+    /// (invariant I8). Newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store or the key cannot be read.
+    pub fn sent(&self) -> Result<Vec<SentItem>, AgentError> {
+        let mut state = lock(&self.state);
+        if state.identity.is_none() {
+            return Ok(Vec::new());
+        }
+        let waiting = state.outbox.waiting(LISTED_MAX)?;
+        let quarantined = state.outbox.quarantined()?;
+        let received = state.outbox.receipts(None, None, LISTED_MAX)?.receipts;
+        let mut items: Vec<SentItem> = waiting
+            .into_iter()
+            .map(queued_item)
+            .chain(quarantined.into_iter().map(quarantined_item))
+            .chain(received.into_iter().map(received_item))
+            .collect();
+        items.sort_by_key(|item| std::cmp::Reverse((item.created, item.id)));
+        Ok(items)
+    }
+
+    /// Puts a record that was set aside at the end of its chain, to be sent again.
+    ///
+    /// # Errors
+    ///
+    /// When there is none with this id, or it cannot be read any more.
+    pub fn requeue(&self, id: RecordId) -> Result<(), AgentError> {
+        Ok(lock(&self.state).outbox.requeue(id)?)
+    }
+
+    /// Checks every receipt on this phone, offline: that its proof leads to its checkpoint, and
+    /// that the pinned log key signed that. Where the holder or an auditor gives a `checkpoint`
+    /// from elsewhere, the log must not have forked from it or shrunk.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or the given checkpoint is not the log's.
+    pub fn verify(&self, checkpoint: Option<&str>) -> Result<Vec<Verification>, AgentError> {
+        let given = checkpoint
+            .map(|note| Checkpoint::open(note, &self.config.log_key))
+            .transpose()
+            .map_err(|_| AgentError::CheckpointInvalid)?;
+        let mut state = lock(&self.state);
+        if state.identity.is_none() {
+            return Ok(Vec::new());
+        }
+        let receipts = state.outbox.receipts(None, None, LISTED_MAX)?.receipts;
+        Ok(receipts.into_iter().map(|receipt| self.verify_one(&receipt, given.as_ref())).collect())
+    }
+
+    fn verify_one(&self, receipt: &StoredReceipt, given: Option<&Checkpoint>) -> Verification {
+        let own = Checkpoint::open(&receipt.checkpoint, &self.config.log_key).ok();
+        let proof = ReceiptProof { index: receipt.index, salt: receipt.salt, path: &receipt.path };
+        let finding = match &own {
+            Some(own) if verify_receipt(&proof, &receipt.jws_sha256, own).is_ok() => match given {
+                // Logs only grow: a later checkpoint is no smaller, and one of the same size has
+                // the same root.
+                Some(given) if given.size == own.size && given.root != own.root => Finding::Contradicted,
+                Some(given) if given.size < own.size && given.time > own.time => Finding::Contradicted,
+                _ => Finding::Verified,
+            },
+            _ => Finding::Invalid,
+        };
+        Verification {
+            id: receipt.id,
+            kind: receipt.kind,
+            created: receipt.created,
+            received: receipt.received,
+            index: receipt.index,
+            log_size: own.map_or(0, |own| own.size),
+            finding,
+        }
+    }
+}
+
+fn advice_for(code: &str) -> Advice {
+    code.parse().map_or_else(
+        |_| Advice {
+            code: code.to_owned(),
+            title: "The server answered with something that this version does not know".to_owned(),
+            advice: "Update Candour.".to_owned(),
+        },
+        Advice::new,
+    )
+}
+
+fn queued_item(record: Waiting) -> SentItem {
+    SentItem {
+        id: record.id,
+        kind: record.kind,
+        created: Some(record.created),
+        state: RecordState::Queued,
+        policy: record.policy,
+        size: Some(record.size),
+        summary: Some(record.summary),
+        index: None,
+        received: None,
+        refused: None,
+    }
+}
+
+fn quarantined_item(record: Quarantined) -> SentItem {
+    SentItem {
+        id: record.id,
+        kind: record.kind,
+        created: record.created.or(record.at),
+        state: RecordState::Quarantined,
+        policy: record.policy,
+        size: None,
+        summary: record.summary,
+        index: None,
+        received: None,
+        refused: Some(advice_for(&record.code)),
+    }
+}
+
+fn received_item(receipt: StoredReceipt) -> SentItem {
+    SentItem {
+        id: receipt.id,
+        kind: receipt.kind,
+        created: Some(receipt.created),
+        state: RecordState::Received,
+        policy: receipt.policy,
+        size: Some(receipt.size),
+        summary: Some(receipt.summary),
+        index: Some(receipt.index),
+        received: Some(receipt.received),
+        refused: None,
+    }
+}
