@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use candour_wire::Digest;
 use candour_wire::log::merkle::{self, HashPath, NodeReader};
@@ -222,7 +222,7 @@ impl Subtrees {
 /// Full tiles that were read lately. They never change, unless the transaction that filled them
 /// is undone.
 #[derive(Debug, Default)]
-pub struct TileCache(RefCell<HashMap<(u8, u64), Rc<Subtrees>>>);
+pub struct TileCache(RefCell<HashMap<(u8, u64), Arc<Subtrees>>>);
 
 impl TileCache {
     /// Forgets everything.
@@ -282,9 +282,9 @@ impl<'a, S: TileSource> Nodes<'a, S> {
         merkle::consistency_path(self, old_size, self.edge.size)
     }
 
-    fn full_tile(&self, level: u8, index: u64) -> Result<Rc<Subtrees>, LogError<S::Error>> {
+    fn full_tile(&self, level: u8, index: u64) -> Result<Arc<Subtrees>, LogError<S::Error>> {
         if let Some(tile) = self.cache.0.borrow().get(&(level, index)) {
-            return Ok(Rc::clone(tile));
+            return Ok(Arc::clone(tile));
         }
         let hashes = self
             .source
@@ -297,12 +297,12 @@ impl<'a, S: TileSource> Nodes<'a, S> {
         for hash in hashes {
             tile.push(hash);
         }
-        let tile = Rc::new(tile);
+        let tile = Arc::new(tile);
         let mut cache = self.cache.0.borrow_mut();
         if cache.len() >= CACHE_MAX_TILES {
             cache.clear();
         }
-        cache.insert((level, index), Rc::clone(&tile));
+        cache.insert((level, index), Arc::clone(&tile));
         Ok(tile)
     }
 }

@@ -19,7 +19,9 @@
 //! A store has no clock: each time comes from the caller, and is kept to the millisecond. It
 //! holds no secret: tokens come as digests, content comes sealed.
 
+mod attachments;
 mod error;
+pub mod sqlite;
 mod types;
 
 use async_trait::async_trait;
