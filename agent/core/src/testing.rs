@@ -1,6 +1,8 @@
 //! Keys and policies for tests, made at run time.
 
+use candour_wire::Sensitive;
 use candour_wire::jws::{self, VerifyingKey};
+use candour_wire::log::checkpoint::LogSigner;
 use candour_wire::policy::{Channel, Deadlines, Marking, Policy, Retention, Schedule, TYP, Wording};
 use candour_wire::seal::{RecordsPrivateKey, Suite};
 use ring::rand::SystemRandom;
@@ -33,6 +35,13 @@ impl TestKey {
         })
         .unwrap()
     }
+}
+
+/// Signs checkpoints with a key made for this test.
+pub(crate) fn log_signer() -> LogSigner {
+    let mut seed = [0; 32];
+    ring::rand::SecureRandom::fill(&SystemRandom::new(), &mut seed).unwrap();
+    LogSigner::new("candour.example/log", &Sensitive::new(seed)).unwrap()
 }
 
 /// A policy such as a department issues, of that version.

@@ -30,6 +30,12 @@ impl MemoryHome {
         Self::default()
     }
 
+    /// How many commits of the store have succeeded.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.store.commits()
+    }
+
     fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }

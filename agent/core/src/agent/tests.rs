@@ -1,0 +1,286 @@
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+
+use candour_wire::content::{Direction, Message, Participant, Significance};
+use candour_wire::policy::Catalogue;
+use candour_wire::posture::{AppPresence, Evidence, HandsetFacts, Presence};
+use candour_wire::record::{Kind, Record};
+use candour_wire::time::MessageTime;
+use candour_wire::{Code, HandsetId, jws, record};
+
+use super::*;
+use crate::adapters::memory::MemoryKeys;
+use crate::adapters::memory_home::MemoryHome;
+use crate::declaration::Draft;
+use crate::identity::Certificate;
+use crate::outbox::Limits;
+use crate::ports::{Endpoint, Home as _, KeyStore as _, Transport, TransportError};
+use crate::testing::{self, TestKey};
+
+struct FixedClock(Mutex<Timestamp>);
+
+impl crate::ports::Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Answers for each app of the catalogue: the first one is installed where the flag says so.
+struct Probe(AtomicU8);
+
+impl crate::ports::AppProbe for Probe {
+    fn probe(&self, catalogue: &Catalogue) -> Vec<AppPresence> {
+        let first = self.0.load(Ordering::Relaxed) == 1;
+        let answer = |(index, app): (usize, &candour_wire::policy::CatalogueApp)| AppPresence {
+            app: app.id.clone(),
+            state: if index == 0 && first { Presence::Installed } else { Presence::Absent },
+            evidence: vec![Evidence::PackageDatabase],
+        };
+        catalogue.apps.iter().enumerate().map(answer).collect()
+    }
+
+    fn handset_facts(&self) -> HandsetFacts {
+        HandsetFacts { platform: "linux".into(), os_version: None, model: None, agent_version: "0.1.0".into() }
+    }
+}
+
+struct NoNetwork;
+
+impl crate::ports::Connector for NoNetwork {
+    fn connect(&self, _endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        Err(TransportError::Unreachable("this test has no network".into()))
+    }
+}
+
+struct Silent;
+
+impl crate::ports::EventSink for Silent {
+    fn emit(&self, _event: Event) {}
+}
+
+/// A phone with everything in memory.
+struct Phone {
+    home: MemoryHome,
+    keys: Arc<MemoryKeys>,
+    clock: Arc<FixedClock>,
+    probe: Arc<Probe>,
+    config: Config,
+    department: TestKey,
+}
+
+impl Phone {
+    fn new() -> Self {
+        let department = TestKey::generate();
+        let log = testing::log_signer();
+        let config = Config {
+            server_url: "https://gateway.example:8443".into(),
+            enrol_url: "https://gateway.example:8444".into(),
+            department: "hm-treasury".parse().unwrap(),
+            ca_pins: vec![candour_wire::Digest::of(b"ca")],
+            policy_key: department.verifying().clone(),
+            log_key: log.verifier().clone(),
+            proxy: None,
+            holder_name: Some("Sam Example".into()),
+            holder_role: None,
+            time_zone: "Europe/London".into(),
+            outbox: Limits::default(),
+        };
+        Self {
+            home: MemoryHome::new(),
+            keys: Arc::new(MemoryKeys::new()),
+            clock: Arc::new(FixedClock(Mutex::new("2026-11-22T12:00:00Z".parse().unwrap()))),
+            probe: Arc::new(Probe(AtomicU8::new(0))),
+            config,
+            department,
+        }
+    }
+
+    fn enrolled() -> Self {
+        let phone = Self::new();
+        let spki = phone.keys.create().unwrap();
+        let identity = Identity {
+            handset: HandsetId::derive(&spki),
+            department: phone.config.department.clone(),
+            chain: vec![Certificate(vec![])],
+            authorities: vec![],
+            not_before: "2026-11-20T12:00:00Z".parse().unwrap(),
+            not_after: "2026-12-20T12:00:00Z".parse().unwrap(),
+            obtained: "2026-11-22T12:00:00Z".parse().unwrap(),
+        };
+        phone.home.write(Document::Identity, &identity.to_json()).unwrap();
+        phone.issue_policy(1);
+        phone
+    }
+
+    fn issue_policy(&self, version: u64) {
+        let bundle = self.department.sign_policy(&testing::policy(version));
+        self.home.write(Document::Policy, bundle.as_bytes()).unwrap();
+    }
+
+    fn agent(&self) -> Agent {
+        let platform = Platform {
+            home: Arc::new(self.home.clone()),
+            clock: self.clock.clone(),
+            keys: self.keys.clone(),
+            probe: self.probe.clone(),
+            connector: Arc::new(NoNetwork),
+            events: Arc::new(Silent),
+        };
+        Agent::open(self.config.clone(), platform).unwrap()
+    }
+
+    fn pass_hours(&self, hours: i64) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now += jiff::SignedDuration::from_hours(hours);
+    }
+}
+
+fn draft() -> Draft {
+    Draft {
+        channel: Some("whatsapp".parse().unwrap()),
+        direction: Some(Direction::Received),
+        participants: vec![Participant { name: "Bob O'Neil".into(), role: None }],
+        significance: Some(Significance::Significant),
+        reason: Some("The Minister was travelling".into()),
+        messages: vec![Message {
+            at: Some(MessageTime::at("2026-11-20T09:05:00".parse().unwrap(), "Europe/London").unwrap()),
+            author: Some("Bob O'Neil".into()),
+            text: "Agreed at £1.2m".into(),
+            source_sha256: None,
+            flags: vec![],
+        }],
+        ..Draft::default()
+    }
+}
+
+fn waiting_records(agent: &Agent) -> Vec<Record> {
+    let mut state = lock(&agent.state);
+    let key = jws::VerifyingKey::from_spki_der(&agent.platform.keys.public_key().unwrap().unwrap()).unwrap();
+    let pending = state.outbox.pending(record::Stream::Records, 10, 1 << 20).unwrap();
+    let read = |jws: &String| serde_json::from_slice(&jws::verify(record::TYP, jws, &key).unwrap()).unwrap();
+    pending.iter().map(|pending| read(&pending.jws)).collect()
+}
+
+#[test]
+fn a_declaration_is_signed_and_stored_when_the_call_returns_and_its_draft_is_gone() {
+    let phone = Phone::enrolled();
+    let id = {
+        let agent = phone.agent();
+        let id = agent.save_draft(None, &draft()).unwrap();
+        assert_eq!(agent.draft(id).unwrap(), draft());
+        let preview = agent.preview(&agent.draft(id).unwrap()).unwrap();
+        assert_eq!(agent.declare(preview.clone(), Some(id)).unwrap(), id);
+        assert_eq!(agent.declare(preview, Some(id)).unwrap_err().code(), Code::IdConflict, "once is enough");
+        id
+    };
+    let reopened = phone.agent();
+    assert_eq!(reopened.drafts().unwrap(), []);
+    let sent = reopened.sent().unwrap();
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].id, sent[0].kind, sent[0].state, sent[0].policy), (id, Kind::Declaration, RecordState::Queued, 1));
+    // EXPOSE: a test looks at what the holder sees.
+    assert_eq!(sent[0].summary.as_ref().unwrap().what.expose(), "1 message, whatsapp, received");
+    let records = waiting_records(&reopened);
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].id, records[0].seq, records[0].policy), (id, 1, 1));
+    assert!(!serde_json::to_string(&records[0]).unwrap().contains("1.2m"), "the content is sealed");
+}
+
+#[test]
+fn nothing_is_written_of_material_above_official_sensitive() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    agent.save_draft(None, &draft()).unwrap();
+    let before = phone.home.commits();
+    let secret = Draft { marking: Some("UK SECRET".into()), ..draft() };
+    assert_eq!(agent.save_draft(None, &secret).unwrap_err().code(), Code::MarkingTooHigh);
+    assert_eq!(agent.preview(&secret).unwrap_err().code(), Code::MarkingTooHigh);
+    assert_eq!(phone.home.commits(), before);
+}
+
+#[test]
+fn before_enrolment_there_is_nothing_to_declare_by_and_the_status_says_so() {
+    let phone = Phone::new();
+    let agent = phone.agent();
+    assert_eq!(agent.preview(&draft()).unwrap_err().code(), Code::PolicyMissing);
+    assert_eq!(agent.scan().unwrap().queued, None);
+    assert_eq!(agent.sent().unwrap(), []);
+    let status = agent.status().unwrap();
+    assert_eq!(status.handset, None);
+    assert_eq!(status.problems[0].code, "not_enrolled");
+}
+
+#[test]
+fn a_preview_of_an_older_policy_cannot_be_declared() {
+    let phone = Phone::enrolled();
+    let preview = phone.agent().preview(&draft()).unwrap();
+    phone.issue_policy(2);
+    let agent = phone.agent();
+    assert_eq!(agent.declare(preview, None).unwrap_err().code(), Code::NotConfirmed);
+    assert_eq!(agent.sent().unwrap(), []);
+}
+
+#[test]
+fn a_scan_queues_the_list_then_only_what_changes_then_a_heartbeat() {
+    let phone = Phone::enrolled();
+    let queued = || phone.agent().scan().unwrap().queued;
+    assert_eq!(queued(), Some(Kind::Inventory));
+    assert_eq!(queued(), None);
+    phone.probe.0.store(1, Ordering::Relaxed);
+    assert_eq!(queued(), Some(Kind::InventoryChange));
+    phone.pass_hours(25);
+    assert_eq!(queued(), Some(Kind::Heartbeat));
+}
+
+#[test]
+fn only_this_phones_declarations_can_be_corrected_or_withdrawn() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    let stranger = RecordId::make(agent.now());
+    let preview = agent.preview(&draft()).unwrap();
+    let refused = agent.amend(stranger, preview.clone(), None).unwrap_err();
+    assert_eq!(refused.code(), Code::RecordUnknown);
+    let first = agent.declare(preview.clone(), None).unwrap();
+    agent.amend(first, preview, None).unwrap();
+    assert_eq!(agent.withdraw(first, "  ".into(), None).unwrap_err().code(), Code::FieldMissing);
+    let withdrawal = agent.withdraw(first, "Declared twice".into(), None).unwrap();
+    assert_eq!(agent.withdraw(withdrawal, "Again".into(), None).unwrap_err().code(), Code::RecordUnknown);
+    let kinds: Vec<Kind> = waiting_records(&agent).iter().map(|record| record.body.kind()).collect();
+    assert_eq!(kinds, [Kind::Declaration, Kind::Amendment, Kind::Withdrawal]);
+}
+
+#[test]
+fn an_attached_file_waits_sealed_and_goes_with_its_draft() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    let file = agent.attach("photo.jpg", &mut b"what the whiteboard said".as_slice()).unwrap();
+    let spooled = phone.home.read_spooled(&file.sealed_sha256, 0, 1 << 20).unwrap();
+    assert_eq!(spooled.len() as u64, file.sealed_size);
+    assert!(!spooled.windows(10).any(|window| window == b"whiteboard".as_slice()));
+    let with_file = Draft { attachments: vec![file.clone()], ..draft() };
+    let id = agent.save_draft(None, &with_file).unwrap();
+    agent.declare(agent.preview(&with_file).unwrap(), Some(id)).unwrap();
+    let records = waiting_records(&agent);
+    assert_eq!(records[0].body.sealed().unwrap().1[0].sha256, file.sealed_sha256);
+
+    let other = agent.attach("b.jpg", &mut b"other".as_slice()).unwrap();
+    let id = agent.save_draft(None, &Draft { attachments: vec![other], ..draft() }).unwrap();
+    agent.delete_draft(id).unwrap();
+    assert_eq!(phone.home.spooled().unwrap(), [file.sealed_sha256], "the declared file is still there");
+    let mut lost = with_file;
+    phone.home.remove_spooled(&file.sealed_sha256).unwrap();
+    lost.reason = Some("again".into());
+    assert!(agent.declare(agent.preview(&lost).unwrap(), None).is_err(), "a file that is gone");
+}
+
+#[test]
+fn wiping_destroys_the_keys_and_leaves_nothing() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    agent.save_draft(None, &draft()).unwrap();
+    agent.wipe().unwrap();
+    assert!(phone.keys.public_key().unwrap().is_none());
+    assert_eq!(phone.home.read(Document::Identity).unwrap(), None);
+    let fresh = phone.agent();
+    assert_eq!(fresh.status().unwrap().problems[0].code, "not_enrolled");
+}

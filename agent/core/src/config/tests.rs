@@ -6,8 +6,7 @@ use crate::testing;
 
 fn valid() -> Map<String, Value> {
     let policy_key = testing::TestKey::generate();
-    let seed = candour_wire::Sensitive::new([7; 32]);
-    let log = candour_wire::log::note::NoteSigner::new("candour.example/log", &seed).unwrap();
+    let log = testing::log_signer();
     let object = json!({
         "server_url": "https://gateway.example:8443",
         "enrol_url": "https://gateway.example:8444/",

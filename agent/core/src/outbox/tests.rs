@@ -1,1 +1,7 @@
+//! The outbox against a server that follows the rules of the wire.
 
+mod damage;
+mod epochs;
+mod model;
+mod rules;
+mod world;

@@ -59,6 +59,7 @@ pub async fn run<O: LendOutbox>(session: Session<O>) -> Result<SyncReport, Outbo
     let previous = previous.and_then(|note| Checkpoint::open(&note, &session.config.log_key).ok());
     let mut driver = Driver {
         session,
+        began: state.clone(),
         state,
         previous,
         loaded: VecDeque::new(),
@@ -102,6 +103,8 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
 
 struct Driver<O> {
     session: Session<O>,
+    /// The state as it was when the sync began, and as it is now.
+    began: SyncState,
     state: SyncState,
     /// The last checkpoint that was verified.
     previous: Option<Checkpoint>,
@@ -400,10 +403,13 @@ impl<O: LendOutbox> Driver<O> {
         self.report.failure = machine.failure().cloned();
         self.report.clock_wrong = state.clock_wrong;
         self.report.next_attempt = next;
-        let state = self.state;
+        let (mut state, began) = (self.state, self.began);
         lend(&self.session.outbox, move |outbox| {
-            // The holder may have cleared an alarm meanwhile, or the facade read the old state:
-            // there is one sync at a time, so this one's word is the last.
+            let stored = SyncState::load(outbox)?;
+            // A person may have cleared the alarm while this sync was under way.
+            if stored.alarm != began.alarm && state.alarm == began.alarm {
+                (state.alarm, state.log_anew) = (stored.alarm, stored.log_anew);
+            }
             state.save(outbox)
         })
         .await?;

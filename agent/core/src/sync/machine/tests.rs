@@ -261,6 +261,8 @@ struct World {
     received: Vec<RecordId>,
     quarantined: Vec<RecordId>,
     arrived: BTreeMap<Digest, u64>,
+    /// Files that were complete at some time.
+    confirmed: HashSet<Digest>,
     loaded: Vec<Item>,
     tape: Vec<u8>,
 }
@@ -315,6 +317,9 @@ impl World {
             _ => {
                 let arrived = (offset + PIECE).min(file.size);
                 self.arrived.insert(file.sha256, arrived);
+                if self.complete(&file) {
+                    self.confirmed.insert(file.sha256);
+                }
                 status(arrived, self.complete(&file))
             }
         }
@@ -342,9 +347,13 @@ impl World {
                     gap.head = (self.whim(8) > 0).then(|| head(7));
                     Answer::Refused(gap)
                 }
+                _ if !item.files.iter().all(|file| self.complete(file)) => {
+                    let told = item.files.iter().all(|file| self.confirmed.contains(&file.sha256));
+                    assert!(told, "a record was sent before its files");
+                    broken = true;
+                    refusal(Code::AttachmentMissing)
+                }
                 _ => {
-                    let arrived = item.files.iter().all(|file| self.complete(file));
-                    assert!(arrived, "a record was sent before its files");
                     let waiting = self.waiting.get_mut(stream.as_str()).unwrap();
                     assert_eq!(waiting.first().map(|first| first.id), Some(item.id), "out of order");
                     waiting.remove(0);
@@ -383,6 +392,7 @@ proptest! {
             received: Vec::new(),
             quarantined: Vec::new(),
             arrived: BTreeMap::new(),
+            confirmed: HashSet::new(),
             loaded: Vec::new(),
             tape,
         };
