@@ -253,4 +253,6 @@ impl From<Certificate> for String {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

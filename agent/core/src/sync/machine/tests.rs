@@ -11,15 +11,24 @@ fn now() -> Timestamp {
 }
 
 fn file(number: u64, size: u64) -> AttachmentRef {
-    AttachmentRef { sha256: Digest::of(&number.to_be_bytes()), size }
+    AttachmentRef {
+        sha256: Digest::of(&number.to_be_bytes()),
+        size,
+    }
 }
 
 fn item(files: &[AttachmentRef]) -> Item {
-    Item { id: RecordId::make(now()), files: files.to_vec() }
+    Item {
+        id: RecordId::make(now()),
+        files: files.to_vec(),
+    }
 }
 
 fn head(seq: u64) -> Head {
-    Head { seq, digest: Digest::of(b"head") }
+    Head {
+        seq,
+        digest: Digest::of(b"head"),
+    }
 }
 
 fn refusal(code: Code) -> Answer {
@@ -35,17 +44,30 @@ fn loaded(items: &[Item]) -> Machine {
     let mut machine = Machine::new(false, None, None);
     machine.on_outcome(Outcome::Done);
     machine.on_outcome(Outcome::Loaded(Vec::new()));
-    assert!(matches!(machine.next(now()), Action::Load { stream: Stream::Records, .. }));
+    assert!(matches!(
+        machine.next(now()),
+        Action::Load {
+            stream: Stream::Records,
+            ..
+        }
+    ));
     machine.on_outcome(Outcome::Loaded(items.to_vec()));
     machine
 }
 
 fn send(count: usize) -> Action {
-    Action::Send { stream: Stream::Records, count }
+    Action::Send {
+        stream: Stream::Records,
+        count,
+    }
 }
 
 fn aside(item: &Item, code: Code) -> Action {
-    Action::Rearrange { stream: Stream::Records, head: None, refused: vec![Refused::new(item.id, code)] }
+    Action::Rearrange {
+        stream: Stream::Records,
+        head: None,
+        refused: vec![Refused::new(item.id, code)],
+    }
 }
 
 #[test]
@@ -56,7 +78,11 @@ fn with_nothing_to_do_the_policy_is_fetched_and_both_streams_are_looked_at() {
     assert_eq!(machine.next(now()), Action::FetchPolicy);
     machine.on_outcome(Outcome::Done);
     for stream in [Stream::Posture, Stream::Records] {
-        let load = Action::Load { stream, max_records: 64, max_bytes: BATCH_BUDGET_BYTES };
+        let load = Action::Load {
+            stream,
+            max_records: 64,
+            max_bytes: BATCH_BUDGET_BYTES,
+        };
         assert_eq!(machine.next(now()), load);
         machine.on_outcome(Outcome::Loaded(Vec::new()));
     }
@@ -70,7 +96,10 @@ fn a_halted_sync_sends_nothing_and_says_why() {
     let mut machine = Machine::new(false, Some(forked.clone()), None);
     assert_eq!(machine.next(now()), Action::FetchPolicy);
     machine.on_outcome(Outcome::Done);
-    assert_eq!((machine.next(now()), machine.failure()), (Action::Finish, Some(&forked)));
+    assert_eq!(
+        (machine.next(now()), machine.failure()),
+        (Action::Finish, Some(&forked))
+    );
 }
 
 #[test]
@@ -85,7 +114,12 @@ fn after_the_deadline_nothing_new_is_begun() {
 
 #[test]
 fn a_connection_that_fails_ends_the_sync_and_condemns_no_record() {
-    for code in [Code::Unreachable, Code::ServerNotTrusted, Code::CertificateRefused, Code::TooManyRequests] {
+    for code in [
+        Code::Unreachable,
+        Code::ServerNotTrusted,
+        Code::CertificateRefused,
+        Code::TooManyRequests,
+    ] {
         let mut machine = loaded(&[item(&[])]);
         machine.on_outcome(Outcome::Failed(Failure::new(code)));
         assert_eq!(machine.next(now()), Action::Finish);
@@ -101,9 +135,21 @@ fn records_without_files_go_before_the_upload_that_a_later_one_needs() {
     machine.on_outcome(Outcome::Answered(vec![Answer::Received, Answer::Received]));
     assert_eq!(machine.next(now()), Action::AskUpload { file: big });
     machine.on_outcome(status(PIECE, false));
-    assert_eq!(machine.next(now()), Action::UploadPiece { file: big, offset: PIECE });
+    assert_eq!(
+        machine.next(now()),
+        Action::UploadPiece {
+            file: big,
+            offset: PIECE
+        }
+    );
     machine.on_outcome(status(2 * PIECE, false));
-    assert_eq!(machine.next(now()), Action::UploadPiece { file: big, offset: 2 * PIECE });
+    assert_eq!(
+        machine.next(now()),
+        Action::UploadPiece {
+            file: big,
+            offset: 2 * PIECE
+        }
+    );
     machine.on_outcome(status(3 * PIECE, true));
     assert_eq!(machine.next(now()), send(2));
 }
@@ -122,10 +168,20 @@ fn a_record_that_is_refused_for_what_it_says_is_set_aside_and_the_rest_go_on() {
     let refused = vec![Refused::new(items[1].id, Code::AppNotInCatalogue)];
     assert_eq!(
         machine.next(now()),
-        Action::Rearrange { stream: Stream::Records, head: Some(head(1)), refused }
+        Action::Rearrange {
+            stream: Stream::Records,
+            head: Some(head(1)),
+            refused
+        }
     );
     machine.on_outcome(Outcome::Done);
-    assert!(matches!(machine.next(now()), Action::Load { stream: Stream::Records, .. }));
+    assert!(matches!(
+        machine.next(now()),
+        Action::Load {
+            stream: Stream::Records,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -147,7 +203,10 @@ fn a_chain_that_never_fits_is_given_up_after_three_rounds() {
         }
     }
     assert_eq!(rearranged, FRUITLESS_ROUNDS_MAX - 1);
-    assert_eq!(machine.failure().map(|failure| failure.code), Some(Code::ChainBroken));
+    assert_eq!(
+        machine.failure().map(|failure| failure.code),
+        Some(Code::ChainBroken)
+    );
 }
 
 #[test]
@@ -156,20 +215,39 @@ fn a_chain_refusal_without_a_head_ends_the_stream_only() {
     machine.on_outcome(Outcome::Done);
     machine.on_outcome(Outcome::Loaded(vec![item(&[])]));
     machine.on_outcome(Outcome::Answered(vec![refusal(Code::SequenceGap)]));
-    assert!(matches!(machine.next(now()), Action::Load { stream: Stream::Records, .. }));
+    assert!(matches!(
+        machine.next(now()),
+        Action::Load {
+            stream: Stream::Records,
+            ..
+        }
+    ));
     machine.on_outcome(Outcome::Loaded(Vec::new()));
-    assert_eq!(machine.failure().map(|failure| failure.code), Some(Code::SequenceGap));
+    assert_eq!(
+        machine.failure().map(|failure| failure.code),
+        Some(Code::SequenceGap)
+    );
 }
 
 #[test]
 fn a_code_from_the_future_keeps_the_record_waiting() {
     let mut machine = loaded(&[item(&[])]);
-    let unknown = Refusal { code: "from_\nthe_future".into(), detail: None, head: None };
+    let unknown = Refusal {
+        code: "from_\nthe_future".into(),
+        detail: None,
+        head: None,
+    };
     machine.on_outcome(Outcome::Answered(vec![Answer::Refused(unknown)]));
     assert_eq!(machine.next(now()), Action::Finish);
     let failure = machine.failure().unwrap();
     assert_eq!(failure.code, Code::BadReply);
-    assert!(failure.detail.as_deref().unwrap().ends_with("from_ the_future"));
+    assert!(
+        failure
+            .detail
+            .as_deref()
+            .unwrap()
+            .ends_with("from_ the_future")
+    );
 }
 
 #[test]
@@ -181,7 +259,9 @@ fn a_batch_that_is_too_large_is_halved_until_one_record_is_set_aside() {
         machine.on_outcome(Outcome::TooLarge);
         if count > 1 {
             let half = count / 2;
-            assert!(matches!(machine.next(now()), Action::Load { max_records, .. } if max_records == half));
+            assert!(
+                matches!(machine.next(now()), Action::Load { max_records, .. } if max_records == half)
+            );
             machine.on_outcome(Outcome::Loaded(items[..half].to_vec()));
         }
     }
@@ -194,7 +274,10 @@ fn a_file_that_is_gone_from_the_phone_sets_its_record_aside() {
     let mut machine = loaded(std::slice::from_ref(&record));
     machine.on_outcome(status(0, false));
     machine.on_outcome(Outcome::FileLost);
-    assert_eq!(machine.next(now()), aside(&record, Code::AttachmentUnreadable));
+    assert_eq!(
+        machine.next(now()),
+        aside(&record, Code::AttachmentUnreadable)
+    );
 }
 
 #[test]
@@ -217,11 +300,21 @@ fn an_upload_that_does_not_move_is_asked_about_once_and_then_left() {
         let mut machine = loaded(&[item(&[stuck])]);
         for _ in 0..2 {
             machine.on_outcome(status(0, false));
-            assert_eq!(machine.next(now()), Action::UploadPiece { file: stuck, offset: 0 });
+            assert_eq!(
+                machine.next(now()),
+                Action::UploadPiece {
+                    file: stuck,
+                    offset: 0
+                }
+            );
             machine.on_outcome(status(stands, false));
         }
         assert_eq!(machine.next(now()), Action::Finish);
-        assert_eq!(machine.failure().map(|failure| failure.code), Some(Code::BadReply), "{stands}");
+        assert_eq!(
+            machine.failure().map(|failure| failure.code),
+            Some(Code::BadReply),
+            "{stands}"
+        );
     }
 }
 
@@ -242,16 +335,30 @@ fn a_full_upload_quota_ends_the_stream_and_nothing_else() {
     machine.on_outcome(Outcome::Done);
     machine.on_outcome(Outcome::Loaded(vec![item(&[file(1, 10)])]));
     machine.on_outcome(Outcome::Failed(Failure::new(Code::AttachmentQuota)));
-    assert!(matches!(machine.next(now()), Action::Load { stream: Stream::Records, .. }));
+    assert!(matches!(
+        machine.next(now()),
+        Action::Load {
+            stream: Stream::Records,
+            ..
+        }
+    ));
 }
 
 #[test]
 fn an_outcome_that_belongs_to_another_action_ends_the_sync() {
-    for outcome in [Outcome::Done, Outcome::FileLost, Outcome::Answered(Vec::new()), Outcome::Loaded(Vec::new())] {
+    for outcome in [
+        Outcome::Done,
+        Outcome::FileLost,
+        Outcome::Answered(Vec::new()),
+        Outcome::Loaded(Vec::new()),
+    ] {
         let mut machine = loaded(&[item(&[])]);
         machine.on_outcome(outcome);
         assert_eq!(machine.next(now()), Action::Finish);
-        assert_eq!(machine.failure().map(|failure| failure.code), Some(Code::Internal));
+        assert_eq!(
+            machine.failure().map(|failure| failure.code),
+            Some(Code::Internal)
+        );
     }
 }
 
@@ -278,12 +385,21 @@ impl World {
 
     fn carry_out(&mut self, action: Action) -> Outcome {
         if self.whim(40) == 0 {
-            let codes = [Code::Unreachable, Code::AttachmentOffset, Code::AttachmentDigest, Code::StoreFailed];
+            let codes = [
+                Code::Unreachable,
+                Code::AttachmentOffset,
+                Code::AttachmentDigest,
+                Code::StoreFailed,
+            ];
             return Outcome::Failed(Failure::new(codes[usize::from(self.whim(4))]));
         }
         match action {
             Action::Renew | Action::FetchPolicy | Action::Finish => Outcome::Done,
-            Action::Load { stream, max_records, .. } => {
+            Action::Load {
+                stream,
+                max_records,
+                ..
+            } => {
                 let waiting = &self.waiting[stream.as_str()];
                 self.loaded = waiting.iter().take(max_records).cloned().collect();
                 Outcome::Loaded(self.loaded.clone())
@@ -294,10 +410,15 @@ impl World {
             }
             Action::UploadPiece { file, offset } => self.upload(file, offset),
             Action::Send { stream, count } => self.answer(stream, count),
-            Action::Rearrange { stream, refused, .. } => {
+            Action::Rearrange {
+                stream, refused, ..
+            } => {
                 let waiting = self.waiting.get_mut(stream.as_str()).unwrap();
                 for refused in refused {
-                    let place = waiting.iter().position(|item| item.id == refused.id).expect("it waits");
+                    let place = waiting
+                        .iter()
+                        .position(|item| item.id == refused.id)
+                        .expect("it waits");
                     waiting.remove(place);
                     self.quarantined.push(refused.id);
                 }
@@ -326,7 +447,11 @@ impl World {
     }
 
     fn answer(&mut self, stream: Stream, count: usize) -> Outcome {
-        assert!(count >= 1 && count <= self.loaded.len(), "{count} of {}", self.loaded.len());
+        assert!(
+            count >= 1 && count <= self.loaded.len(),
+            "{count} of {}",
+            self.loaded.len()
+        );
         if self.whim(12) == 0 {
             return Outcome::TooLarge;
         }
@@ -337,7 +462,11 @@ impl World {
             broken |= whim < 4;
             match whim {
                 0 => refusal(Code::RecordMalformed),
-                1 => Answer::Refused(Refusal { code: "new_code".into(), detail: None, head: None }),
+                1 => Answer::Refused(Refusal {
+                    code: "new_code".into(),
+                    detail: None,
+                    head: None,
+                }),
                 2 => {
                     self.arrived.clear();
                     refusal(Code::AttachmentMissing)
@@ -348,14 +477,21 @@ impl World {
                     Answer::Refused(gap)
                 }
                 _ if !item.files.iter().all(|file| self.complete(file)) => {
-                    let told = item.files.iter().all(|file| self.confirmed.contains(&file.sha256));
+                    let told = item
+                        .files
+                        .iter()
+                        .all(|file| self.confirmed.contains(&file.sha256));
                     assert!(told, "a record was sent before its files");
                     broken = true;
                     refusal(Code::AttachmentMissing)
                 }
                 _ => {
                     let waiting = self.waiting.get_mut(stream.as_str()).unwrap();
-                    assert_eq!(waiting.first().map(|first| first.id), Some(item.id), "out of order");
+                    assert_eq!(
+                        waiting.first().map(|first| first.id),
+                        Some(item.id),
+                        "out of order"
+                    );
                     waiting.remove(0);
                     self.received.push(item.id);
                     Answer::Received
@@ -370,7 +506,10 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
     let files = prop::collection::vec((0_u64..6, 1_u64..4), 0..3);
     prop::collection::vec(files, 0..90).prop_map(|records| {
         let sized = |(number, pieces): &(u64, u64)| file(number * 8 + pieces, pieces * PIECE - 1);
-        records.iter().map(|files| item(&files.iter().map(sized).collect::<Vec<_>>())).collect()
+        records
+            .iter()
+            .map(|files| item(&files.iter().map(sized).collect::<Vec<_>>()))
+            .collect()
     })
 }
 
