@@ -101,7 +101,9 @@ impl Agent {
             None => None,
         };
         let state = Arc::new(Mutex::new(State { outbox, identity, policy, set_aside }));
-        Ok(Self { config, platform, state, syncing: tokio::sync::Mutex::new(()) })
+        let agent = Self { config, platform, state, syncing: tokio::sync::Mutex::new(()) };
+        agent.sweep_spool()?;
+        Ok(agent)
     }
 
     /// The policy in force when the agent last ran. One that cannot be read is as good as none:

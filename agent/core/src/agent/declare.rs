@@ -14,7 +14,10 @@ use super::{Agent, State, lock};
 use crate::declaration::{self, Draft, Preview};
 use crate::error::AgentError;
 use crate::outbox::{Also, NewRecord, Summary};
+use crate::policy::SignedPolicy;
 use crate::ports::StoreError;
+use crate::sync::SyncState;
+use crate::sync::backoff::Jitter;
 
 impl Agent {
     /// Keeps a draft, sealed, and returns its id. Blocks on the disk.
@@ -221,9 +224,16 @@ impl Agent {
         summary: Summary,
         also: &[Also],
     ) -> Result<RecordId, AgentError> {
-        let policy = state.policy.as_ref().map_or(0, |signed| signed.policy().version);
-        let record = NewRecord { id, created: self.now(), policy, body, summary };
-        Ok(state.outbox.append(&record, also)?)
+        let now = self.now();
+        let policy = state.policy.as_ref().map(SignedPolicy::policy);
+        let mut also = also.to_vec();
+        let mut sync = SyncState::load(&mut state.outbox)?;
+        if sync.bring_forward(now, policy.map(|policy| &policy.schedule), &mut Jitter::from_system()) {
+            also.push(sync.as_change());
+        }
+        let policy = policy.map_or(0, |policy| policy.version);
+        let record = NewRecord { id, created: now, policy, body, summary };
+        Ok(state.outbox.append(&record, &also)?)
     }
 
     fn require_declaration(&self, state: &mut State, id: RecordId) -> Result<(), AgentError> {

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use candour_wire::log::{Checkpoint, ReceiptProof, verify_receipt};
-use candour_wire::{Code, RecordId};
+use candour_wire::{Code, Digest, RecordId};
 
 use super::report::{Advice, Finding, RecordState, SentItem, StatusReport, Verification};
 use super::{Agent, lock};
+use crate::declaration::Draft;
 use crate::error::AgentError;
 use crate::outbox::{Quarantined, StoredReceipt, Waiting};
 
@@ -120,6 +121,29 @@ impl Agent {
         }
         let receipts = state.outbox.receipts(None, None, LISTED_MAX)?.receipts;
         Ok(receipts.into_iter().map(|receipt| self.verify_one(&receipt, given.as_ref())).collect())
+    }
+
+    /// Removes spooled files that no draft and no waiting record needs, such as one whose draft
+    /// was never saved. Where that cannot be known, everything stays.
+    pub(super) fn sweep_spool(&self) -> Result<(), AgentError> {
+        let spooled = self.platform.home.spooled()?;
+        let mut state = lock(&self.state);
+        if spooled.is_empty() || state.identity.is_none() || state.outbox.counts()?.quarantined > 0 {
+            return Ok(());
+        }
+        let waiting = state.outbox.waiting(LISTED_MAX)?;
+        let mut needed: HashSet<Digest> =
+            waiting.iter().flat_map(|record| &record.attachments).map(|file| file.sha256).collect();
+        for draft in state.outbox.drafts()? {
+            // EXPOSE: only the names of sealed files are looked at.
+            let read = draft.content.and_then(|json| serde_json::from_slice::<Draft>(json.expose()).ok());
+            let Some(draft) = read else { return Ok(()) };
+            needed.extend(draft.attachments.iter().map(|file| file.sealed_sha256));
+        }
+        for name in spooled.iter().filter(|name| !needed.contains(*name)) {
+            self.platform.home.remove_spooled(name)?;
+        }
+        Ok(())
     }
 
     fn verify_one(&self, receipt: &StoredReceipt, given: Option<&Checkpoint>) -> Verification {

@@ -284,3 +284,16 @@ fn wiping_destroys_the_keys_and_leaves_nothing() {
     let fresh = phone.agent();
     assert_eq!(fresh.status().unwrap().problems[0].code, "not_enrolled");
 }
+
+#[test]
+fn a_sealed_file_that_nothing_needs_is_removed_when_the_agent_opens() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    let kept = agent.attach("a.txt", &mut b"kept".as_slice()).unwrap();
+    agent.save_draft(None, &Draft { attachments: vec![kept.clone()], ..draft() }).unwrap();
+    agent.attach("b.txt", &mut b"its draft was never saved".as_slice()).unwrap();
+    assert_eq!(phone.home.spooled().unwrap().len(), 2);
+    drop(agent);
+    phone.agent();
+    assert_eq!(phone.home.spooled().unwrap(), [kept.sealed_sha256]);
+}

@@ -100,6 +100,7 @@ impl Outbox {
                     policy,
                     summary,
                     jws,
+                    attachments,
                     ..
                 } = row;
                 let WaitingKey {
@@ -111,6 +112,7 @@ impl Outbox {
                     created,
                     policy,
                     size: jws.len() as u64,
+                    attachments,
                     summary,
                 });
             }

@@ -120,6 +120,8 @@ pub struct Waiting {
     pub policy: u64,
     /// Length of the signed record, in bytes.
     pub size: u64,
+    /// The files that it needs.
+    pub attachments: Vec<AttachmentRef>,
     /// What it is about.
     pub summary: Summary,
 }

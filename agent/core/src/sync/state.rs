@@ -5,8 +5,8 @@ use candour_wire::{Code, Sensitive};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backoff;
-use crate::outbox::{Outbox, OutboxError};
+use super::backoff::{self, Jitter};
+use crate::outbox::{Also, Outbox, OutboxError};
 
 /// What is remembered from one sync to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -83,8 +83,30 @@ impl SyncState {
     ///
     /// When the store or the key cannot be used.
     pub fn save(&self, outbox: &mut Outbox) -> Result<(), OutboxError> {
+        outbox.apply(&[self.as_change()])
+    }
+
+    /// The state as a change of the outbox, to be made in the same commit as another.
+    #[must_use]
+    pub fn as_change(&self) -> Also {
         let json = serde_json::to_vec(self).expect("texts, numbers and times serialise");
-        outbox.value_put(NAME, Sensitive::new(json))
+        Also::PutValue(NAME, Sensitive::new(json))
+    }
+
+    /// A record has been made: the next sync comes within the spread, unless syncs are failing,
+    /// when a record more is no reason to hurry. Returns whether that changed anything.
+    pub fn bring_forward(
+        &mut self,
+        now: Timestamp,
+        schedule: Option<&Schedule>,
+        jitter: &mut Jitter,
+    ) -> bool {
+        let soon = backoff::after_record(now, schedule, jitter);
+        let sooner = self.failures == 0 && self.next_attempt.is_some_and(|next| next > soon);
+        if sooner {
+            self.next_attempt = Some(soon);
+        }
+        sooner
     }
 
     /// A person has looked: the alarm is cleared, and the log is taken as it is from the next
