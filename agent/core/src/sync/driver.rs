@@ -171,6 +171,14 @@ impl<O: LendOutbox> Driver<O> {
                 .await?;
                 Ok(Outcome::Done)
             }
+            Action::SetAside { stream, refused } => {
+                self.report.quarantined.push(refused.clone());
+                lend(&self.session.outbox, move |outbox| {
+                    outbox.set_aside(stream, &[refused])
+                })
+                .await?;
+                Ok(Outcome::Done)
+            }
             Action::Finish => Ok(Outcome::Done),
         }
     }

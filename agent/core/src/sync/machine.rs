@@ -66,7 +66,7 @@ pub enum Action {
         /// How many; at least one.
         count: usize,
     },
-    /// Set records aside and chain the rest anew. → [`Outcome::Done`]
+    /// Set aside what the server refused, and let the rest follow from its head. → [`Outcome::Done`]
     Rearrange {
         /// Which stream.
         stream: Stream,
@@ -74,6 +74,15 @@ pub enum Action {
         head: Option<Head>,
         /// Records to set aside.
         refused: Vec<Refused>,
+    },
+    /// Set aside a record that this side cannot deliver. The server has not judged it, and may even
+    /// hold it from an earlier time, so the rest is not chained anew until it has said where it
+    /// stands. → [`Outcome::Done`]
+    SetAside {
+        /// Which stream.
+        stream: Stream,
+        /// The record, and why.
+        refused: Refused,
     },
     /// Nothing more. [`Machine::failure`] says whether all went well.
     Finish,
@@ -144,6 +153,7 @@ enum Step {
     Uploading(AttachmentRef, u64),
     Sending(usize),
     Rearranging(Option<Head>, Vec<Refused>),
+    SettingAside(Refused),
     Finished,
 }
 
@@ -193,6 +203,7 @@ impl Machine {
                 head,
                 refused,
             },
+            Step::SettingAside(refused) => Action::SetAside { stream, refused },
             Step::Finished => Action::Finish,
         }
     }
@@ -211,7 +222,9 @@ impl Machine {
                 self.step = Step::Loading
             }
             (Step::FetchingPolicy, Outcome::Done) => {}
-            (Step::Rearranging(..), Outcome::Done) => self.step = Step::Loading,
+            (Step::Rearranging(..) | Step::SettingAside(_), Outcome::Done) => {
+                self.step = Step::Loading
+            }
             (Step::Loading, Outcome::Loaded(items)) if items.is_empty() => self.next_stream(),
             (Step::Loading, Outcome::Loaded(items)) => {
                 self.items = items;
@@ -313,10 +326,11 @@ impl Machine {
 
     /// The record at the front cannot be delivered as it is.
     fn set_first_aside(&mut self, code: Code) {
-        let refused = self.items.first().map(|item| Refused::new(item.id, code));
+        let first = self.items.first().map(|item| Refused::new(item.id, code));
         self.items.clear();
         self.fruitless = 0;
-        self.step = Step::Rearranging(None, refused.into_iter().collect());
+        // There is a first one: a file is uploaded, and a batch is sent, for what is loaded.
+        self.step = first.map_or(Step::Loading, Step::SettingAside);
     }
 
     fn answered(&mut self, answers: Vec<Answer>) {

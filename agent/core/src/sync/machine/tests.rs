@@ -63,10 +63,9 @@ fn send(count: usize) -> Action {
 }
 
 fn aside(item: &Item, code: Code) -> Action {
-    Action::Rearrange {
+    Action::SetAside {
         stream: Stream::Records,
-        head: None,
-        refused: vec![Refused::new(item.id, code)],
+        refused: Refused::new(item.id, code),
     }
 }
 
@@ -412,19 +411,22 @@ impl World {
             Action::Send { stream, count } => self.answer(stream, count),
             Action::Rearrange {
                 stream, refused, ..
-            } => {
-                let waiting = self.waiting.get_mut(stream.as_str()).unwrap();
-                for refused in refused {
-                    let place = waiting
-                        .iter()
-                        .position(|item| item.id == refused.id)
-                        .expect("it waits");
-                    waiting.remove(place);
-                    self.quarantined.push(refused.id);
-                }
-                Outcome::Done
-            }
+            } => self.set_aside(stream, &refused),
+            Action::SetAside { stream, refused } => self.set_aside(stream, &[refused]),
         }
+    }
+
+    fn set_aside(&mut self, stream: Stream, refused: &[Refused]) -> Outcome {
+        let waiting = self.waiting.get_mut(stream.as_str()).unwrap();
+        for refused in refused {
+            let place = waiting
+                .iter()
+                .position(|item| item.id == refused.id)
+                .expect("it waits");
+            waiting.remove(place);
+            self.quarantined.push(refused.id);
+        }
+        Outcome::Done
     }
 
     fn upload(&mut self, file: AttachmentRef, offset: u64) -> Outcome {
