@@ -6,7 +6,7 @@
 //!   only by [`Outbox::settle`], in the commit that stores its verified receipt, or into the
 //!   quarantine, where it stays until the holder sends it again or gives it up.
 //! - Every operation is one [`Store::apply`], so a crash leaves either all of it or nothing.
-//! - Every value is sealed ([`row`]), names and heads included, so that there is one rule; the
+//! - Every value is sealed (by `row`), names and heads included, so that there is one rule; the
 //!   row keys, which are in clear, say how much waits even while the key store is locked.
 //! - It is bounded in count, bytes and age. Full means that [`Outbox::append`] refuses and
 //!   nothing is dropped.
@@ -170,7 +170,7 @@ impl Outbox {
         let (epoch, begun) =
             self.epochs
                 .current(&mut *self.store, &*self.keys, self.clock.now())?;
-        if begun {
+        if begun && self.epochs.len() > 1 {
             self.sweep = Some(Sweep::default());
         }
         let value = row::seal(&epoch, table, &key, plaintext);

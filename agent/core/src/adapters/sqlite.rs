@@ -20,7 +20,7 @@
 //!
 //! # Format
 //!
-//! `user_version` counts the [`migrations`]. `secure_delete` is on, so that deleted rows do not
+//! `user_version` counts the migrations. `secure_delete` is on, so that deleted rows do not
 //! stay in free pages; deleting an epoch's key empties the log as well.
 
 mod migrations;

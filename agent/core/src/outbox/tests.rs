@@ -2,6 +2,7 @@
 
 mod damage;
 mod epochs;
+mod frozen;
 mod model;
 mod rules;
 mod world;

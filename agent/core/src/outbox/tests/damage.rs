@@ -10,14 +10,23 @@ use crate::ports::{Change, KeyError, KeyStore, Store as _, Table};
 
 /// Flips a bit in the middle of a row's value.
 pub(super) fn damage(store: &MemoryStore, table: Table, row: usize) {
-    let (key, mut value) = store.scan(table, &[], None, row + 1).unwrap().pop().unwrap();
+    let (key, mut value) = store
+        .scan(table, &[], None, row + 1)
+        .unwrap()
+        .pop()
+        .unwrap();
     let middle = value.len() / 2;
     value[middle] ^= 4;
-    store.clone().apply(&[Change::Put(table, key, value)]).unwrap();
+    store
+        .clone()
+        .apply(&[Change::Put(table, key, value)])
+        .unwrap();
 }
 
 fn three(handset: &Handset, outbox: &mut Outbox) -> Vec<candour_wire::RecordId> {
-    (0..3).map(|_| outbox.append(&handset.record(declaration()), &[]).unwrap()).collect()
+    (0..3)
+        .map(|_| outbox.append(&handset.record(declaration()), &[]).unwrap())
+        .collect()
 }
 
 #[test]
@@ -35,7 +44,10 @@ fn a_damaged_record_is_set_aside_with_its_bytes_and_the_rest_arrive() {
         assert_eq!((quarantined.len(), quarantined[0].id), (1, ids[damaged]));
         assert_eq!(quarantined[0].code, Code::StoreDamaged.as_str());
         assert!(!quarantined[0].can_requeue);
-        assert!(matches!(outbox.requeue(ids[damaged]), Err(OutboxError::Damaged(_))));
+        assert!(matches!(
+            outbox.requeue(ids[damaged]),
+            Err(OutboxError::Damaged(_))
+        ));
         outbox.append(&handset.record(declaration()), &[]).unwrap();
         sync(&mut outbox, &mut server, Stream::Records).unwrap();
         assert_eq!(server.ids.len(), 3);
@@ -92,7 +104,10 @@ fn damaged_drafts_receipts_and_values_are_named_and_hold_up_nothing() {
     assert!(matches!(outbox.draft(ids[0]), Err(OutboxError::Damaged(_))));
     let found = outbox.receipts(None, None, 10).unwrap();
     assert_eq!((found.receipts.len(), found.damaged.len()), (2, 1));
-    assert!(matches!(outbox.receipt(found.damaged[0]), Err(OutboxError::Damaged(_))));
+    assert!(matches!(
+        outbox.receipt(found.damaged[0]),
+        Err(OutboxError::Damaged(_))
+    ));
     assert_eq!(outbox.value("a").unwrap(), None);
     assert_eq!(outbox.last_checkpoint().unwrap(), None);
 }
@@ -103,12 +118,24 @@ fn a_damaged_quarantine_row_is_listed_by_its_key() {
     let mut outbox = handset.open(store.clone());
     let ids = three(&handset, &mut outbox);
     outbox
-        .set_aside(Stream::Records, &[crate::outbox::Refused::new(ids[0], Code::AttachmentUnreadable)])
+        .set_aside(
+            Stream::Records,
+            &[crate::outbox::Refused::new(
+                ids[0],
+                Code::AttachmentUnreadable,
+            )],
+        )
         .unwrap();
     damage(&store, Table::Quarantine, 0);
     let listed = outbox.quarantined().unwrap().remove(0);
-    assert_eq!((listed.id, listed.code.as_str(), listed.summary), (ids[0], "store_damaged", None));
-    assert!(matches!(outbox.requeue(ids[0]), Err(OutboxError::Damaged(_))));
+    assert_eq!(
+        (listed.id, listed.code.as_str(), listed.summary),
+        (ids[0], "store_damaged", None)
+    );
+    assert!(matches!(
+        outbox.requeue(ids[0]),
+        Err(OutboxError::Damaged(_))
+    ));
     sync(&mut outbox, &mut Server::new(&handset), Stream::Records).unwrap();
     outbox.discard(ids[0]).unwrap();
     assert_eq!(outbox.kind_of(ids[0]).unwrap(), None);
@@ -119,7 +146,13 @@ struct Locked(MemoryKeys, bool);
 
 impl Locked {
     fn check(&self) -> Result<(), KeyError> {
-        if self.1 { Err(KeyError::Unavailable { reason: "locked".into() }) } else { Ok(()) }
+        if self.1 {
+            Err(KeyError::Unavailable {
+                reason: "locked".into(),
+            })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -151,8 +184,12 @@ fn a_locked_key_store_condemns_no_row() {
     keys.create().unwrap();
     let open = |keys: Locked| {
         let keys = std::sync::Arc::new(keys);
-        let outbox =
-            Outbox::open(Box::new(store.clone()), keys.clone(), handset.clock.clone(), handset.limits.clone());
+        let outbox = Outbox::open(
+            Box::new(store.clone()),
+            keys.clone(),
+            handset.clock.clone(),
+            handset.limits.clone(),
+        );
         (keys, outbox.unwrap())
     };
     let (shared, mut outbox) = open(keys);
@@ -173,6 +210,12 @@ fn a_locked_key_store_condemns_no_row() {
     keys = std::sync::Arc::into_inner(shared).unwrap();
     keys.1 = false;
     let (_, mut outbox) = open(keys);
-    assert_eq!(outbox.pending(Stream::Records, 10, usize::MAX).unwrap().len(), 3);
+    assert_eq!(
+        outbox
+            .pending(Stream::Records, 10, usize::MAX)
+            .unwrap()
+            .len(),
+        3
+    );
     assert_eq!(outbox.counts().unwrap().quarantined, 0);
 }

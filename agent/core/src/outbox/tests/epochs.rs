@@ -13,7 +13,9 @@ const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 fn epochs(store: &MemoryStore) -> Vec<u32> {
     let rows = store.scan(Table::Epoch, &[], None, 100).unwrap();
-    rows.into_iter().map(|(key, _)| u32::from_be_bytes(key.try_into().unwrap())).collect()
+    rows.into_iter()
+        .map(|(key, _)| u32::from_be_bytes(key.try_into().unwrap()))
+        .collect()
 }
 
 #[test]
@@ -26,7 +28,9 @@ fn after_a_month_rows_are_sealed_anew_and_the_old_key_goes() {
     }
     sync(&mut outbox, &mut server, Stream::Records).unwrap();
     let draft = RecordId::make(handset.clock.now());
-    outbox.draft_put(draft, &Sensitive::new(b"draft".to_vec())).unwrap();
+    outbox
+        .draft_put(draft, &Sensitive::new(b"draft".to_vec()))
+        .unwrap();
     assert_eq!(epochs(&store), [1]);
     handset.clock.advance(MONTH);
     outbox.append(&handset.record(declaration()), &[]).unwrap();
@@ -42,17 +46,30 @@ fn after_a_month_rows_are_sealed_anew_and_the_old_key_goes() {
     }
     let mut outbox = handset.open(store);
     assert_eq!(outbox.receipts(None, None, 100).unwrap().receipts.len(), 20);
-    assert_eq!(outbox.draft(draft).unwrap(), Some(Sensitive::new(b"draft".to_vec())));
-    assert_eq!(outbox.pending(Stream::Records, 10, usize::MAX).unwrap().len(), 1);
+    assert_eq!(
+        outbox.draft(draft).unwrap(),
+        Some(Sensitive::new(b"draft".to_vec()))
+    );
+    assert_eq!(
+        outbox
+            .pending(Stream::Records, 10, usize::MAX)
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
 fn an_epoch_that_begins_during_the_pass_does_not_cost_a_row() {
     let (handset, store) = (Handset::new(), MemoryStore::new());
     let mut outbox = handset.open(store.clone());
-    let drafts: Vec<_> = (0..20).map(|_| RecordId::make(handset.clock.now())).collect();
+    let drafts: Vec<_> = (0..20)
+        .map(|_| RecordId::make(handset.clock.now()))
+        .collect();
     for id in &drafts {
-        outbox.draft_put(*id, &Sensitive::new(b"draft".to_vec())).unwrap();
+        outbox
+            .draft_put(*id, &Sensitive::new(b"draft".to_vec()))
+            .unwrap();
     }
     for _ in 0..6 {
         handset.clock.advance(MONTH);
@@ -63,7 +80,14 @@ fn an_epoch_that_begins_during_the_pass_does_not_cost_a_row() {
     }
     while outbox.maintain().unwrap() {}
     assert_eq!(epochs(&store), [7]);
-    assert!(handset.open(store).drafts().unwrap().iter().all(|draft| draft.content.is_some()));
+    assert!(
+        handset
+            .open(store)
+            .drafts()
+            .unwrap()
+            .iter()
+            .all(|draft| draft.content.is_some())
+    );
 }
 
 #[test]
@@ -103,8 +127,18 @@ fn rows_of_another_phones_keys_are_set_aside_and_its_epochs_kept() {
     handset.keys.create().unwrap();
     let mut outbox = handset.open(store.clone());
     outbox.append(&handset.record(declaration()), &[]).unwrap();
-    assert_eq!(outbox.pending(Stream::Records, 64, usize::MAX).unwrap().len(), 1);
+    assert_eq!(
+        outbox
+            .pending(Stream::Records, 64, usize::MAX)
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(outbox.counts().unwrap().quarantined, 40);
     while outbox.maintain().unwrap() {}
-    assert_eq!(epochs(&store), [1, 2], "what cannot be read is not destroyed");
+    assert_eq!(
+        epochs(&store),
+        [1, 2],
+        "what cannot be read is not destroyed"
+    );
 }

@@ -38,7 +38,11 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     let stream = prop_oneof![Just(Stream::Posture), Just(Stream::Records)];
-    let fault = prop_oneof![Just(Fault::Full), Just(Fault::Lost), Just(Fault::Unanswered)];
+    let fault = prop_oneof![
+        Just(Fault::Full),
+        Just(Fault::Lost),
+        Just(Fault::Unanswered)
+    ];
     prop_oneof![
         6 => Just(Act::Declare),
         2 => Just(Act::Scan),
@@ -97,7 +101,15 @@ impl<'a> Model<'a> {
         let handset = Handset::new();
         let server = Server::new(&handset);
         let (acknowledged, damaged, conflicts) = Default::default();
-        let mut model = Self { handset, server, disk, outbox: None, acknowledged, damaged, conflicts };
+        let mut model = Self {
+            handset,
+            server,
+            disk,
+            outbox: None,
+            acknowledged,
+            damaged,
+            conflicts,
+        };
         model.crash();
         model
     }
@@ -109,28 +121,39 @@ impl<'a> Model<'a> {
     fn crash(&mut self) {
         // Closed first: a file is opened by one at a time.
         self.outbox = None;
-        let Handset { keys, clock, limits } = &self.handset;
+        let Handset {
+            keys,
+            clock,
+            limits,
+        } = &self.handset;
         let store = self.disk.open();
-        self.outbox = Some(Outbox::open(store, keys.clone(), clock.clone(), limits.clone()).unwrap());
+        self.outbox =
+            Some(Outbox::open(store, keys.clone(), clock.clone(), limits.clone()).unwrap());
     }
 
     fn act(&mut self, act: &Act) {
         let result = match act {
             Act::Declare => self.append(declaration()),
             Act::Scan => self.append(inventory()),
-            Act::SendUnanswered(stream) => self.outbox().pending(*stream, 3, usize::MAX).map(|batch| {
-                assert_chain(&batch);
-                self.server.submit(*stream, &batch);
-            }),
+            Act::SendUnanswered(stream) => {
+                self.outbox().pending(*stream, 3, usize::MAX).map(|batch| {
+                    assert_chain(&batch);
+                    self.server.submit(*stream, &batch);
+                })
+            }
             Act::Sync(stream) => self.sync(*stream),
             Act::Refuse(n) => self.outbox().waiting(100).map(|waiting| {
                 let chosen = waiting.get(*n).map(|waiting| waiting.id);
                 // What it has taken it does not refuse afterwards.
-                self.server.refuses.extend(chosen.filter(|id| !self.server.ids.contains_key(id)));
+                self.server
+                    .refuses
+                    .extend(chosen.filter(|id| !self.server.ids.contains_key(id)));
             }),
             Act::Requeue => self.requeue(),
             Act::Month => {
-                self.handset.clock.advance(SignedDuration::from_hours(30 * 24));
+                self.handset
+                    .clock
+                    .advance(SignedDuration::from_hours(30 * 24));
                 Ok(())
             }
             Act::Crash => {
@@ -153,7 +176,11 @@ impl<'a> Model<'a> {
             assert!(allowed.contains(&error.code()), "{act:?}: {error:?}");
             self.crash();
         }
-        if self.disk.memory().is_none_or(|memory| memory.usage(Table::Meta).is_ok()) {
+        if self
+            .disk
+            .memory()
+            .is_none_or(|memory| memory.usage(Table::Meta).is_ok())
+        {
             self.check();
         } else {
             self.crash();
@@ -178,37 +205,60 @@ impl<'a> Model<'a> {
 
     fn requeue(&mut self) -> Result<(), OutboxError> {
         let listed = self.outbox().quarantined()?;
-        let Some(chosen) = listed.iter().find(|record| record.can_requeue) else { return Ok(()) };
+        let Some(chosen) = listed.iter().find(|record| record.can_requeue) else {
+            return Ok(());
+        };
         self.server.refuses.remove(&chosen.id);
         self.outbox().requeue(chosen.id)
     }
 
     fn damage(&mut self, n: usize) {
-        let Some(memory) = self.disk.memory().cloned() else { return };
-        let Ok(rows) = memory.usage(Table::Outbox) else { return };
+        let Some(memory) = self.disk.memory().cloned() else {
+            return;
+        };
+        let Ok(rows) = memory.usage(Table::Outbox) else {
+            return;
+        };
         // It is not the damage that shall fail.
         memory.reopen();
         if let Some(row) = n.checked_rem(usize::try_from(rows.rows).unwrap()) {
-            let (key, _) = memory.scan(Table::Outbox, &[], None, row + 1).unwrap().pop().unwrap();
-            self.damaged.insert(RecordId::from_slice(&key[key.len() - 16..]).unwrap());
+            let (key, _) = memory
+                .scan(Table::Outbox, &[], None, row + 1)
+                .unwrap()
+                .pop()
+                .unwrap();
+            self.damaged
+                .insert(RecordId::from_slice(&key[key.len() - 16..]).unwrap());
             damage(&memory, Table::Outbox, row);
         }
     }
 
     /// What is always true.
     fn check(&mut self) {
-        assert!(self.conflicts.is_empty(), "a record was sent as another one");
+        assert!(
+            self.conflicts.is_empty(),
+            "a record was sent as another one"
+        );
         let outbox = self.outbox.as_mut().expect("it is open between acts");
         for (id, kind) in &self.acknowledged {
-            assert_eq!(outbox.kind_of(*id).unwrap(), Some(*kind), "an acknowledged record is lost");
+            assert_eq!(
+                outbox.kind_of(*id).unwrap(),
+                Some(*kind),
+                "an acknowledged record is lost"
+            );
         }
         let counts = outbox.counts().unwrap();
         let found = outbox.receipts(None, None, usize::MAX).unwrap();
         assert!(found.damaged.is_empty());
         for receipt in &found.receipts {
-            assert_eq!(self.server.ids.get(&receipt.id), Some(&receipt.jws_sha256), "it was settled unproved");
+            assert_eq!(
+                self.server.ids.get(&receipt.id),
+                Some(&receipt.jws_sha256),
+                "it was settled unproved"
+            );
         }
-        let stored = counts.posture + counts.records + counts.quarantined + found.receipts.len() as u64;
+        let stored =
+            counts.posture + counts.records + counts.quarantined + found.receipts.len() as u64;
         assert!(stored >= self.acknowledged.len() as u64);
     }
 

@@ -17,7 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::adapters::memory::MemoryKeys;
 use crate::outbox::{
-    Limits, NewRecord, Outbox, OutboxError, Pending, Refused, Summary, VerifiedCheckpoint, VerifiedReceipt,
+    Limits, NewRecord, Outbox, OutboxError, Pending, Refused, Summary, VerifiedCheckpoint,
+    VerifiedReceipt,
 };
 use crate::ports::{Clock, KeyStore as _, Store};
 
@@ -49,11 +50,21 @@ impl Handset {
         let keys = Arc::new(MemoryKeys::new());
         keys.create().unwrap();
         let clock = TestClock(Mutex::new("2026-11-22T10:00:00Z".parse().unwrap()));
-        Self { keys, clock: Arc::new(clock), limits: Limits::default() }
+        Self {
+            keys,
+            clock: Arc::new(clock),
+            limits: Limits::default(),
+        }
     }
 
     pub(super) fn open(&self, store: impl Store + 'static) -> Outbox {
-        Outbox::open(Box::new(store), self.keys.clone(), self.clock.clone(), self.limits.clone()).unwrap()
+        Outbox::open(
+            Box::new(store),
+            self.keys.clone(),
+            self.clock.clone(),
+            self.limits.clone(),
+        )
+        .unwrap()
     }
 
     pub(super) fn verifying_key(&self) -> VerifyingKey {
@@ -63,7 +74,13 @@ impl Handset {
     pub(super) fn record(&self, body: Body) -> NewRecord {
         let created = self.clock.now();
         let summary = Summary::new("something said to Ada", "declared by you");
-        NewRecord { id: RecordId::make(created), created, policy: 3, body, summary }
+        NewRecord {
+            id: RecordId::make(created),
+            created,
+            policy: 3,
+            body,
+            summary,
+        }
     }
 }
 
@@ -73,25 +90,48 @@ pub(super) fn declaration() -> Body {
         let key = RecordsPrivateKey::generate().public_key(Suite::XWingAes256Gcm);
         let handset = HandsetId::derive(b"any");
         let id = RecordId::make(Timestamp::UNIX_EPOCH);
-        let context = SealContext { id, handset: &handset, kind: candour_wire::record::Kind::Declaration };
+        let context = SealContext {
+            id,
+            handset: &handset,
+            kind: candour_wire::record::Kind::Declaration,
+        };
         seal(&key, &context, b"content").unwrap()
     });
-    Body::Declaration(Declaration { sealed: sealed.clone(), attachments: Vec::new() })
+    Body::Declaration(Declaration {
+        sealed: sealed.clone(),
+        attachments: Vec::new(),
+    })
 }
 
 pub(super) fn heartbeat() -> Body {
-    Body::Heartbeat(Heartbeat { inventory: Digest::of(b"list") })
+    Body::Heartbeat(Heartbeat {
+        inventory: Digest::of(b"list"),
+    })
 }
 
 pub(super) fn inventory() -> Body {
-    let handset =
-        HandsetFacts { platform: "linux".into(), os_version: None, model: None, agent_version: "1".into() };
-    Body::Inventory(Inventory { catalogue: 1, handset, apps: Vec::new() })
+    let handset = HandsetFacts {
+        platform: "linux".into(),
+        os_version: None,
+        model: None,
+        agent_version: "1".into(),
+    };
+    Body::Inventory(Inventory {
+        catalogue: 1,
+        handset,
+        apps: Vec::new(),
+    })
 }
 
 pub(super) fn status() -> Body {
     let (oldest_pending, last_success) = (None, None);
-    Body::Status(Status { pending: 1, quarantined: 0, oldest_pending, last_success, problems: Vec::new() })
+    Body::Status(Status {
+        pending: 1,
+        quarantined: 0,
+        oldest_pending,
+        last_success,
+        problems: Vec::new(),
+    })
 }
 
 /// What the server says about one record.
@@ -122,7 +162,9 @@ impl Server {
         let id = HandsetId::derive(key.spki_der());
         Self {
             signer: LogSigner::new("log.example", &Sensitive::new([7; 32])).unwrap(),
-            heads: Stream::ALL.map(|stream| (stream, Head::genesis(&id, stream))).into(),
+            heads: Stream::ALL
+                .map(|stream| (stream, Head::genesis(&id, stream)))
+                .into(),
             key,
             taken: BTreeMap::new(),
             ids: HashMap::new(),
@@ -133,11 +175,16 @@ impl Server {
 
     /// Takes a batch; the receipts are for the checkpoint that comes with them.
     pub(super) fn submit(&mut self, stream: Stream, batch: &[Pending]) -> (Vec<Answer>, String) {
-        let mut answers: Vec<_> = batch.iter().map(|pending| self.take(stream, &pending.jws)).collect();
+        let mut answers: Vec<_> = batch
+            .iter()
+            .map(|pending| self.take(stream, &pending.jws))
+            .collect();
         let size = self.leaves.len() as u64;
         for answer in &mut answers {
             if let Answer::Receipt(receipt) = answer {
-                receipt.path = merkle::inclusion_path(&*self, receipt.index, size).unwrap().unwrap();
+                receipt.path = merkle::inclusion_path(&*self, receipt.index, size)
+                    .unwrap()
+                    .unwrap();
             }
         }
         (answers, self.checkpoint())
@@ -147,7 +194,14 @@ impl Server {
         let size = self.leaves.len() as u64;
         let Ok(root) = merkle::root(self, size);
         let time = "2026-11-22T10:00:00Z".parse().unwrap();
-        Checkpoint { origin: "log.example".into(), size, root, time }.sign(&self.signer).unwrap()
+        Checkpoint {
+            origin: "log.example".into(),
+            size,
+            root,
+            time,
+        }
+        .sign(&self.signer)
+        .unwrap()
     }
 
     pub(super) fn open_checkpoint(&self, note: &str) -> VerifiedCheckpoint {
@@ -155,7 +209,8 @@ impl Server {
     }
 
     fn take(&mut self, stream: Stream, jws: &str) -> Answer {
-        let payload = jws::verify(TYP, jws, &self.key).expect("every record is signed by the handset");
+        let payload =
+            jws::verify(TYP, jws, &self.key).expect("every record is signed by the handset");
         let record: Record = serde_json::from_slice(&payload).unwrap();
         assert_eq!(record.body.kind().stream(), stream);
         let (sha256, head) = (chain::link(jws), self.heads[&stream]);
@@ -166,7 +221,9 @@ impl Server {
         }
         match head.check_next(record.seq, &record.prev) {
             Ok(()) => {}
-            Err(ChainError::Behind | ChainError::Gap | ChainError::Broken) => return Answer::Rechain(head),
+            Err(ChainError::Behind | ChainError::Gap | ChainError::Broken) => {
+                return Answer::Rechain(head);
+            }
         }
         if self.ids.contains_key(&record.id) {
             return Answer::IdConflict;
@@ -175,7 +232,8 @@ impl Server {
             return Answer::Refused;
         }
         let salt = LeafSalt::make();
-        self.leaves.push(merkle::leaf_hash(&candour_wire::log::entry(&salt, &sha256)));
+        self.leaves
+            .push(merkle::leaf_hash(&candour_wire::log::entry(&salt, &sha256)));
         let receipt = Receipt {
             id: record.id,
             received: "2026-11-22T12:00:00Z".parse().unwrap(),
@@ -185,7 +243,8 @@ impl Server {
             duplicate: false,
         };
         self.heads.insert(stream, head.extended(jws));
-        self.taken.insert((stream, record.seq), (sha256, receipt.clone()));
+        self.taken
+            .insert((stream, record.seq), (sha256, receipt.clone()));
         self.ids.insert(record.id, sha256);
         Answer::Receipt(receipt)
     }
@@ -213,7 +272,11 @@ pub(super) struct Synced {
 }
 
 /// Sends everything of a stream in batches of three, as the sync does.
-pub(super) fn sync(outbox: &mut Outbox, server: &mut Server, stream: Stream) -> Result<Synced, OutboxError> {
+pub(super) fn sync(
+    outbox: &mut Outbox,
+    server: &mut Server,
+    stream: Stream,
+) -> Result<Synced, OutboxError> {
     let mut synced = Synced::default();
     loop {
         let batch = outbox.pending(stream, 3, usize::MAX)?;
@@ -246,7 +309,10 @@ fn take_answers(
             // What follows a refusal in its batch does not follow any more.
             Answer::Rechain(named) if refused.is_empty() && head.is_none() => head = Some(named),
             Answer::Rechain(_) => {}
-            Answer::Refused => refused.push(Refused::new(pending.id, candour_wire::Code::AppNotInCatalogue)),
+            Answer::Refused => refused.push(Refused::new(
+                pending.id,
+                candour_wire::Code::AppNotInCatalogue,
+            )),
             Answer::IdConflict => {
                 synced.id_conflicts.insert(pending.id);
                 refused.push(Refused::new(pending.id, candour_wire::Code::IdConflict));
@@ -261,9 +327,13 @@ fn take_answers(
 /// The records follow one another.
 pub(super) fn assert_chain(batch: &[Pending]) {
     for pair in batch.windows(2) {
-        let [one, next] = pair else { unreachable!("windows of two") };
+        let [one, next] = pair else {
+            unreachable!("windows of two")
+        };
         let payload = next.jws.split('.').nth(1).unwrap();
-        let payload = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload).unwrap();
+        let payload =
+            base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload)
+                .unwrap();
         let record: Record = serde_json::from_slice(&payload).unwrap();
         assert_eq!(record.seq, one.seq + 1);
         assert_eq!(record.prev, chain::link(&one.jws));
