@@ -1,0 +1,241 @@
+//! Asking the holder, at a terminal, for what a declaration still needs.
+
+use std::fmt::Display;
+use std::io::BufRead as _;
+
+use candour_core::config::Config;
+use candour_core::declaration::{Draft, Violation, Violations};
+use candour_wire::Code;
+use candour_wire::content::{
+    DeviceOwnership, Direction, Disappearing, Extent, Participant, Person, Significance, Text,
+};
+use candour_wire::policy::Policy;
+use inquire::{Confirm, InquireError, Password, Select};
+use jiff::civil::DateTime;
+
+use crate::failure::Failure;
+use crate::form;
+use crate::out::note;
+use crate::text;
+
+/// Asks for everything that is missing from `draft`.
+///
+/// # Errors
+///
+/// When the holder breaks off, or says that the material is above OFFICIAL-SENSITIVE.
+pub(crate) fn complete(draft: &mut Draft, policy: &Policy, config: &Config) -> Result<(), Failure> {
+    let marking = match &draft.marking {
+        Some(marking) => marking.clone(),
+        None => marking_of(policy)?,
+    };
+    let sensitive = policy
+        .markings
+        .iter()
+        .any(|m| m.id.eq_ignore_ascii_case(&marking) && m.sensitive);
+    draft.marking = Some(marking);
+    if draft.channel.is_none() {
+        let channels = policy
+            .channels
+            .iter()
+            .map(|c| Choice(text::line(&c.name), c.id.clone()))
+            .collect();
+        draft.channel = Some(select("Where did the conversation take place?", channels)?);
+    }
+    if draft.direction.is_none() {
+        let choices = Direction::ALL
+            .iter()
+            .map(|w| Choice(w.label().to_owned(), *w))
+            .collect();
+        draft.direction = Some(select("Which way did the messages go?", choices)?);
+    }
+    let significance = match draft.significance {
+        Some(significance) => significance,
+        None => {
+            let choices = Significance::ALL
+                .iter()
+                .map(|w| Choice(w.label().to_owned(), *w))
+                .collect();
+            select("What kind of information is it?", choices)?
+        }
+    };
+    draft.significance = Some(significance);
+    let device = match draft.device {
+        Some(device) => device,
+        None => {
+            let choices = DeviceOwnership::ALL
+                .iter()
+                .map(|w| Choice(w.label().to_owned(), *w))
+                .collect();
+            select("Whose device were they on?", choices)?
+        }
+    };
+    draft.device = Some(device);
+    content(draft, config, significance == Significance::Significant)?;
+    if significance == Significance::Significant {
+        if draft.reason.is_none() {
+            draft.reason = answer("Why was this channel used?")?;
+        }
+        if draft.participants.is_empty() {
+            draft.participants = participants()?;
+        }
+    }
+    let exceptional = significance == Significance::Significant || sensitive;
+    if device == DeviceOwnership::Private
+        && exceptional
+        && draft.exceptional_circumstances.is_none()
+    {
+        draft.exceptional_circumstances = answer("What were the exceptional circumstances?")?;
+    }
+    if draft.disappearing.is_none() {
+        let choices = Disappearing::ALL
+            .iter()
+            .map(|w| Choice(w.label().to_owned(), *w))
+            .collect();
+        draft.disappearing = Some(select("Were disappearing messages on?", choices)?);
+    }
+    if draft.extent.is_none() {
+        let choices = Extent::ALL
+            .iter()
+            .map(|w| Choice(w.label().to_owned(), *w))
+            .collect();
+        draft.extent = Some(select("Is this all of the conversation?", choices)?);
+    }
+    if draft.declared_by.is_none() && config.holder_name.is_none() {
+        draft.declared_by = answer("Who declares, as Name (Role)?")?.map(form::person);
+    }
+    Ok(())
+}
+
+/// Asks a question that is answered with yes or no.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    Confirm::new(question)
+        .with_default(false)
+        .prompt()
+        .map_err(broken_off)
+}
+
+/// Asks for a secret, which is not shown.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(crate) fn secret(question: &str) -> Result<Text, Failure> {
+    Password::new(question)
+        .without_confirmation()
+        .prompt()
+        .map(Text::new)
+        .map_err(broken_off)
+}
+
+/// Asks for a line of text; `None` where it is left empty.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(crate) fn answer(question: &str) -> Result<Option<Text>, Failure> {
+    let answer = inquire::Text::new(question).prompt().map_err(broken_off)?;
+    Ok((!answer.trim().is_empty()).then(|| answer.into()))
+}
+
+fn marking_of(policy: &Policy) -> Result<String, Failure> {
+    let mut choices: Vec<Choice<Option<String>>> = policy
+        .markings
+        .iter()
+        .map(|m| Choice(text::line(&m.name), Some(m.id.clone())))
+        .collect();
+    // Without this choice someone with SECRET material would have to pick a lower one.
+    choices.push(Choice("SECRET or above".to_owned(), None));
+    select("What is its marking?", choices)?.ok_or_else(|| {
+        Violations(vec![Violation {
+            field: "marking",
+            code: Code::MarkingTooHigh,
+            detail: None,
+        }])
+        .into()
+    })
+}
+
+fn content(draft: &mut Draft, config: &Config, significant: bool) -> Result<(), Failure> {
+    let empty =
+        draft.messages.is_empty() && draft.attachments.is_empty() && draft.substance.is_none();
+    if empty && significant {
+        if confirm("Do you have the messages' text to paste?")? {
+            draft.messages.push(form::pasted(paste()?));
+        } else {
+            note("Say in a note what was said and decided.");
+            draft.substance = Some(paste()?);
+        }
+    }
+    if draft.occurred.is_none() && draft.messages.iter().all(|message| message.at.is_none()) {
+        let wall: DateTime = inquire::CustomType::new("When was it?")
+            .with_help_message("as 2026-11-20T14:30")
+            .with_error_message("Write it as 2026-11-20T14:30")
+            .prompt()
+            .map_err(broken_off)?;
+        draft.occurred = Some(form::given_time(wall, &config.time_zone)?);
+    }
+    Ok(())
+}
+
+fn participants() -> Result<Vec<Participant>, Failure> {
+    let mut participants = Vec::new();
+    while let Some(name) = answer(if participants.is_empty() {
+        "Who took part, besides you? One at a time, as Name (Role):"
+    } else {
+        "Who else? Leave empty when that is all:"
+    })? {
+        let Person { name, role } = form::person(name);
+        participants.push(Participant { name, role });
+    }
+    Ok(participants)
+}
+
+/// Reads lines up to one that holds only a full stop. No editor is opened: editors leave copies.
+fn paste() -> Result<Text, Failure> {
+    note("Paste the text; end with a line that holds only a full stop.");
+    let mut text = String::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        if line == "." {
+            break;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&line);
+        if text.len() > candour_wire::limits::CONTENT_MAX_BYTES {
+            return Err(Failure::Found {
+                code: Code::FieldTooLong,
+                detail: "the pasted text is too long".into(),
+            });
+        }
+    }
+    Ok(text.into())
+}
+
+/// A value under the words that a person reads.
+struct Choice<T>(String, T);
+
+impl<T> Display for Choice<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn select<T>(question: &str, choices: Vec<Choice<T>>) -> Result<T, Failure> {
+    Select::new(question, choices)
+        .prompt()
+        .map(|choice| choice.1)
+        .map_err(broken_off)
+}
+
+fn broken_off(error: InquireError) -> Failure {
+    match error {
+        InquireError::IO(error) => Failure::Output(error),
+        _ => Failure::NotConfirmed("it was broken off; nothing was declared"),
+    }
+}

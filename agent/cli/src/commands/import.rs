@@ -1,0 +1,201 @@
+//! `candour import`: list the messages of an exported chat, and pick some to declare.
+
+use std::collections::BTreeSet;
+
+use candour_core::config::Config;
+use candour_import::{Conversation, Message};
+use candour_wire::ChannelId;
+use candour_wire::attachment;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::declare::{Job, proceed};
+use crate::args::Import;
+use crate::chat::{self, Chat, Filter};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::inputs::Inputs;
+use crate::out::Out;
+use crate::{form, out, settings, text};
+
+/// Message times without a zone, where there is no configuration that says otherwise.
+const DEFAULT_ZONE: &str = "Europe/London";
+
+/// How much of a message the list shows, in columns; the preview shows all of it.
+const SHOWN_COLUMNS: usize = 160;
+
+pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, Failure> {
+    // A chat can be looked at before enrolment, and without any configuration.
+    let config = match (&args.pick, settings::config(&context.global)) {
+        (None, Err(Failure::ConfigMissing(_))) => None,
+        (_, config) => Some(config?),
+    };
+    let mut chat = Chat::open(&args.file)?;
+    let Some(selection) = &args.pick else {
+        let conversation = chat.index(args.reading)?;
+        list(&mut context.out, &conversation, args, config.as_ref())?;
+        return Ok(Exit::Done);
+    };
+    let agent = context.open()?;
+    let zone = zone(args, config.as_ref());
+    let channels: Vec<ChannelId> = agent
+        .policy()
+        .into_iter()
+        .flat_map(|policy| policy.channels)
+        .map(|channel| channel.id)
+        .collect();
+    let picked = {
+        let conversation = chat.index(args.reading)?;
+        let places = selection.places(conversation.len())?;
+        let me = args.me.as_deref().or_else(|| {
+            agent
+                .config()
+                .holder_name
+                .as_deref()
+                .filter(|me| writes(&conversation, me))
+        });
+        chat::pick(&conversation, &places, zone, me, &channels)?
+    };
+    let mut draft = picked.draft;
+    let mut inputs = Inputs::default();
+    form::fill(&mut draft, &args.fields, zone, &mut inputs)?;
+    let mut left_out = BTreeSet::new();
+    for name in picked.files.iter().filter(|_| !args.no_files) {
+        let sealed = chat.with_file(name, |reader| {
+            if args.act.dry_run {
+                return super::declare::summary_only(
+                    name,
+                    attachment::encrypt(reader, std::io::sink()),
+                );
+            }
+            Ok(agent.attach(name, reader)?)
+        })?;
+        match sealed {
+            Some(file) => draft.attachments.push(file),
+            None => {
+                left_out.insert(name);
+            }
+        }
+    }
+    for name in left_out {
+        out::note(&format!(
+            "The export does not hold {}; attach it with --attach if you have it.",
+            text::line(name)
+        ));
+    }
+    let job = Job {
+        draft,
+        files: &args.fields.attach,
+        act: args.act,
+        stored: None,
+        amends: None,
+    };
+    proceed(context, &agent, job)
+}
+
+/// The zone of the chat's times.
+fn zone<'a>(args: &'a Import, config: Option<&'a Config>) -> &'a str {
+    args.fields
+        .zone
+        .as_deref()
+        .or(config.map(|config| config.time_zone.as_str()))
+        .unwrap_or(DEFAULT_ZONE)
+}
+
+fn writes(conversation: &Conversation<'_>, name: &str) -> bool {
+    conversation.messages().any(|message| {
+        message
+            .author()
+            .is_some_and(|author| chat::bare(&author) == name)
+    })
+}
+
+fn list(
+    out: &mut Out,
+    chat: &Conversation<'_>,
+    args: &Import,
+    config: Option<&Config>,
+) -> Result<(), Failure> {
+    let filter = Filter {
+        from: args.from,
+        to: args.to,
+        author: args.author.clone(),
+        text: args.text.clone(),
+    };
+    let listed: Vec<Message<'_>> = chat
+        .messages()
+        .filter(|message| filter.passes(message))
+        .collect();
+    out.table(
+        &["No.", "When", "Who", "Message", "Remarks"],
+        listed.iter().map(row).collect(),
+    )?;
+    let title = chat
+        .title()
+        .map(|title| format!(" of “{}”", text::line(title)))
+        .unwrap_or_default();
+    out.line(format!(
+        "{} of {} messages{title}.",
+        listed.len(),
+        chat.len()
+    ))?;
+    if chat.order_basis().is_inferred() {
+        out.line("Day and month were told apart by the order of the messages; check that the dates are right.")?;
+    }
+    if chat.doubtful() > 0 {
+        out.line(format!(
+            "{} messages carry a remark; look at them before you declare them.",
+            chat.doubtful()
+        ))?;
+    }
+    out.line("To declare some: add --pick with their numbers, such as --pick 3-7,12.")?;
+    if out.is_json() {
+        let zone = zone(args, config);
+        let messages: Vec<Value> = listed
+            .iter()
+            .map(|message| to_json(message, zone))
+            .collect();
+        out.json(&json!({
+            "title": chat.title(),
+            "format": chat.layout().as_str(),
+            "date_order": chat.date_order().as_str(),
+            "date_order_basis": chat.order_basis().as_str(),
+            "sha256": chat.digest(),
+            "messages_in_all": chat.len(),
+            "messages": messages,
+        }))?;
+    }
+    Ok(())
+}
+
+/// A message as a row of the list.
+pub(crate) fn row(message: &Message<'_>) -> Vec<String> {
+    let mut remarks: Vec<String> = chat::flags(message)
+        .iter()
+        .map(|flag| flag.replace('_', " "))
+        .collect();
+    remarks.dedup();
+    vec![
+        (message.index() + 1).to_string(),
+        message.wall().strftime("%-d %b %Y, %H:%M").to_string(),
+        message
+            .author()
+            .map(|author| text::line(&author))
+            .unwrap_or_default(),
+        text::short(&message.text(), SHOWN_COLUMNS),
+        remarks.join(", "),
+    ]
+}
+
+fn to_json(message: &Message<'_>, zone: &str) -> Value {
+    json!({
+        "number": message.index() + 1,
+        "at": message.time_in(zone).ok(),
+        "author": message.author(),
+        "kind": message.kind().as_str(),
+        "text": message.text(),
+        "file": message.attachment_name(),
+        "flags": chat::flags(message),
+        "sha256": message.digest(),
+    })
+}

@@ -1,0 +1,236 @@
+//! Everything that ends a command early, and the one place that decides how it is told.
+
+use std::path::PathBuf;
+
+use candour_core::AgentError;
+use candour_core::config::ConfigError;
+use candour_core::declaration::Violations;
+use candour_import::ImportError;
+use candour_wire::Code;
+use serde_json::{Value, json};
+
+use crate::demo::DemoError;
+use crate::exit::Exit;
+use crate::selection::SelectionError;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Agent(AgentError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Violations(#[from] Violations),
+    /// A declaration is not complete; what there is was kept as a draft.
+    #[error("{violations}; what you entered is kept as draft {draft}")]
+    Incomplete {
+        violations: Violations,
+        draft: candour_wire::RecordId,
+    },
+    #[error("{path}: {problems}", path = .path.display())]
+    Config {
+        path: PathBuf,
+        problems: ConfigError,
+    },
+    #[error("{path} is not valid TOML: {problem}", path = .path.display())]
+    ConfigSyntax { path: PathBuf, problem: String },
+    #[error("there is no configuration at {}", .0.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" or "))]
+    ConfigMissing(Vec<PathBuf>),
+    #[error("{path} cannot be read: {source}", path = .path.display())]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path} cannot be written: {source}", path = .path.display())]
+    FileWrite {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    NotConfirmed(&'static str),
+    /// The command did its work and found this.
+    #[error("{detail}")]
+    Found { code: Code, detail: String },
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        match error {
+            AgentError::Violations(violations) => Self::Violations(violations),
+            other => Self::Agent(other),
+        }
+    }
+}
+
+impl Failure {
+    /// The stable code.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Agent(error) => error.code(),
+            Self::Import(error) => error.code(),
+            Self::Selection(_) => Code::SelectionInvalid,
+            Self::Violations(violations) | Self::Incomplete { violations, .. } => violations.code(),
+            Self::Config { .. } | Self::ConfigSyntax { .. } | Self::ConfigMissing(_) => {
+                Code::ConfigInvalid
+            }
+            Self::File { .. } => Code::AttachmentUnreadable,
+            Self::FileWrite { .. } | Self::Output(_) => Code::StoreFailed,
+            Self::Usage(_) => Code::UsageInvalid,
+            Self::NotConfirmed(_) => Code::NotConfirmed,
+            Self::Found { code, .. } => *code,
+            Self::Demo(error) => error.code(),
+        }
+    }
+
+    /// What to do next.
+    pub(crate) fn advice(&self) -> &str {
+        match self {
+            Self::Agent(error) => error.advice(),
+            Self::ConfigMissing(_) => {
+                "Put the configuration that the device team gave you there, or name it with --config."
+            }
+            Self::Output(_) => "Check where the output goes.",
+            Self::FileWrite { .. } => {
+                "Check that the folder exists, that you may write there and that there is room."
+            }
+            Self::Demo(error) => error.advice(),
+            other => other.code().advice(),
+        }
+    }
+
+    /// How the process ends.
+    pub(crate) fn exit(&self) -> Exit {
+        Exit::of(self.code())
+    }
+
+    /// Whether the reader of the output has gone away (`candour sent | head`): no fault at all.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// Lines for people.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let code = self.code();
+        let mut lines = vec![format!(
+            "error[{code}]: {}. {}",
+            code.title(),
+            self.advice()
+        )];
+        let violations = self.violations();
+        for violation in &violations.0 {
+            let code = violation.code;
+            let detail = violation
+                .detail
+                .as_ref()
+                .map(|d| format!(" ({d})"))
+                .unwrap_or_default();
+            let flag = crate::args::flag_of(violation.field);
+            lines.push(format!(
+                "  {flag}: {}{detail}. {}",
+                code.title(),
+                code.advice()
+            ));
+        }
+        if violations.0.is_empty() {
+            for detail in self.to_string().lines() {
+                lines.push(format!("  {}", crate::text::line(detail)));
+            }
+        } else if let Self::Incomplete { draft, .. } = self {
+            lines.push(format!(
+                "  What you entered is kept: candour drafts declare {draft}"
+            ));
+        }
+        lines
+    }
+
+    /// The same for programs.
+    pub(crate) fn to_json(&self) -> Value {
+        let code = self.code();
+        let fields: Vec<Value> = self
+            .violations()
+            .0
+            .iter()
+            .map(|v| json!({ "field": v.field, "code": v.code, "title": v.code.title(), "advice": v.code.advice(), "detail": v.detail }))
+            .collect();
+        let mut error = json!({
+            "code": code,
+            "title": code.title(),
+            "advice": self.advice(),
+            "detail": self.to_string(),
+            "exit": self.exit() as u8,
+        });
+        if let (Some(object), false) = (error.as_object_mut(), fields.is_empty()) {
+            object.insert("fields".to_owned(), Value::Array(fields));
+        }
+        if let (Some(object), Self::Incomplete { draft, .. }) = (error.as_object_mut(), self) {
+            object.insert("draft".to_owned(), json!(draft));
+        }
+        json!({ "error": error })
+    }
+
+    fn violations(&self) -> &Violations {
+        static NONE: Violations = Violations(Vec::new());
+        match self {
+            Self::Violations(violations) | Self::Incomplete { violations, .. } => violations,
+            _ => &NONE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candour_core::declaration::Violation;
+
+    use super::*;
+
+    #[test]
+    fn an_error_for_programs_has_code_title_advice_and_detail() {
+        let json = Failure::Usage("give a file".into()).to_json();
+        assert_eq!(json["error"]["code"], "usage_invalid");
+        assert_eq!(json["error"]["title"], Code::UsageInvalid.title());
+        assert_eq!(json["error"]["advice"], Code::UsageInvalid.advice());
+        assert_eq!(json["error"]["detail"], "give a file");
+        assert_eq!(json["error"]["exit"], 2);
+        assert!(json["error"].get("fields").is_none());
+    }
+
+    #[test]
+    fn every_field_of_an_incomplete_declaration_is_named_with_its_flag() {
+        let violation = |field, code| Violation {
+            field,
+            code,
+            detail: None,
+        };
+        let failure = Failure::Violations(Violations(vec![
+            violation("channel", Code::FieldMissing),
+            violation("exceptional_circumstances", Code::ExceptionRequired),
+        ]));
+        let lines = failure.lines();
+        assert!(
+            lines[0].starts_with("error[field_missing]: "),
+            "{}",
+            lines[0]
+        );
+        assert!(lines[1].contains("--channel"), "{}", lines[1]);
+        assert!(lines[2].contains("--exception"), "{}", lines[2]);
+        assert_eq!(
+            failure.to_json()["error"]["fields"][1]["field"],
+            "exceptional_circumstances"
+        );
+    }
+
+    #[test]
+    fn a_detail_cannot_drive_the_terminal() {
+        let lines = Failure::Usage("bad\u{1b}[2J".into()).lines();
+        assert_eq!(lines[1], "  bad\\u{1b}[2J");
+    }
+}

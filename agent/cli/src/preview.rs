@@ -1,0 +1,232 @@
+//! What the holder sees before confirming: everything that would leave this machine.
+
+use candour_core::declaration::Draft;
+use candour_wire::content::{Attachment, DeclarationContent, Message, Text};
+use candour_wire::policy::Policy;
+use candour_wire::time::{MessageTime, TimeConfidence};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::form::shown_person;
+use crate::out::Out;
+use crate::text;
+
+/// Shows the exact content that would be declared, under the policy's names.
+///
+/// # Errors
+///
+/// When the output cannot be written.
+pub(crate) fn show(
+    out: &mut Out,
+    content: &DeclarationContent,
+    policy: Option<&Policy>,
+) -> Result<(), Failure> {
+    let channel = policy
+        .and_then(|p| p.channels.iter().find(|c| c.id == content.channel))
+        .map(|c| text::line(&c.name));
+    let marking = policy
+        .and_then(|p| p.markings.iter().find(|m| m.id == content.marking))
+        .map(|m| text::line(&m.name));
+    let mut pairs = vec![
+        (
+            "Channel",
+            channel.unwrap_or_else(|| content.channel.to_string()),
+        ),
+        ("Direction", content.direction.label().to_owned()),
+        ("When", time(&content.occurred)),
+        (
+            "Kind of information",
+            content.significance.label().to_owned(),
+        ),
+        (
+            "Marking",
+            marking.unwrap_or_else(|| text::line(&content.marking)),
+        ),
+        ("Device", content.device.label().to_owned()),
+        ("How it came here", content.capture.label().to_owned()),
+        (
+            "Disappearing messages",
+            content.disappearing.label().to_owned(),
+        ),
+        ("Extent", content.extent.label().to_owned()),
+    ];
+    let declared_by = shown_person(&content.declared_by.name, content.declared_by.role.as_ref());
+    // EXPOSE: the holder's preview.
+    pairs.push(("Declared by", text::line(declared_by.expose())));
+    if let Some(whom) = &content.on_behalf_of {
+        // EXPOSE: the holder's preview.
+        pairs.push((
+            "On behalf of",
+            text::line(shown_person(&whom.name, whom.role.as_ref()).expose()),
+        ));
+    }
+    let people: Vec<String> = content
+        .participants
+        .iter()
+        // EXPOSE: the holder's preview.
+        .map(|p| text::line(shown_person(&p.name, p.role.as_ref()).expose()))
+        .collect();
+    if !people.is_empty() {
+        pairs.push(("With", people.join(", ")));
+    }
+    push(&mut pairs, "Handling", content.handling.as_ref());
+    push(&mut pairs, "Why this channel", content.reason.as_ref());
+    push(
+        &mut pairs,
+        "Exceptional circumstances",
+        content.exceptional_circumstances.as_ref(),
+    );
+    push(
+        &mut pairs,
+        "Note of the substance",
+        content.substance.as_ref(),
+    );
+    if let Some(days) = content.late_days {
+        pairs.push((
+            "Late",
+            format!("{days} days past the deadline; flagged, not refused"),
+        ));
+    }
+    out.pairs(pairs)?;
+    messages(out, &content.messages)?;
+    files(out, &content.attachments)
+}
+
+/// Shows a draft as it stands, gaps and all.
+///
+/// # Errors
+///
+/// When the output cannot be written.
+pub(crate) fn show_draft(out: &mut Out, draft: &Draft) -> Result<(), Failure> {
+    let mut pairs = Vec::new();
+    let mut word =
+        |name, value: Option<String>| pairs.push((name, value.unwrap_or_else(|| "–".to_owned())));
+    word("Channel", draft.channel.as_ref().map(ToString::to_string));
+    word("Direction", draft.direction.map(|w| w.label().to_owned()));
+    word(
+        "When",
+        draft
+            .occurred
+            .as_ref()
+            .or_else(|| draft.messages.iter().find_map(|m| m.at.as_ref()))
+            .map(time),
+    );
+    word(
+        "Kind of information",
+        draft.significance.map(|w| w.label().to_owned()),
+    );
+    word("Marking", draft.marking.as_deref().map(text::line));
+    word("Device", draft.device.map(|w| w.label().to_owned()));
+    word(
+        "Disappearing messages",
+        draft.disappearing.map(|w| w.label().to_owned()),
+    );
+    word("Extent", draft.extent.map(|w| w.label().to_owned()));
+    let people: Vec<String> = draft
+        .participants
+        .iter()
+        // EXPOSE: the holder's own draft.
+        .map(|p| text::line(shown_person(&p.name, p.role.as_ref()).expose()))
+        .collect();
+    word("With", (!people.is_empty()).then(|| people.join(", ")));
+    push(&mut pairs, "Why this channel", draft.reason.as_ref());
+    push(
+        &mut pairs,
+        "Exceptional circumstances",
+        draft.exceptional_circumstances.as_ref(),
+    );
+    push(
+        &mut pairs,
+        "Note of the substance",
+        draft.substance.as_ref(),
+    );
+    out.pairs(pairs)?;
+    messages(out, &draft.messages)?;
+    files(out, &draft.attachments)
+}
+
+/// The JSON of a content or a draft for programs, without the keys that open its files: a script
+/// that shows or logs it must not give them away.
+pub(crate) fn to_json(content: &impl Serialize) -> Value {
+    let mut json = serde_json::to_value(content).expect("texts, numbers and lists serialise");
+    let files = json.get_mut("attachments").and_then(Value::as_array_mut);
+    for file in files.into_iter().flatten() {
+        if let Some(file) = file.as_object_mut() {
+            file.remove("key");
+        }
+    }
+    json
+}
+
+/// A message's time as a person writes it, with what is doubtful about it.
+pub(crate) fn time(time: &MessageTime) -> String {
+    let doubt = match time.confidence {
+        TimeConfidence::Exact | TimeConfidence::Inferred => "",
+        TimeConfidence::Ambiguous => " (the clocks went back: one of two)",
+        TimeConfidence::Nonexistent => " (the clocks went forward: no such time)",
+    };
+    format!(
+        "{} {}{doubt}",
+        time.wall.strftime("%-d %b %Y, %H:%M"),
+        text::line(&time.zone)
+    )
+}
+
+fn push(pairs: &mut Vec<(&'static str, String)>, name: &'static str, value: Option<&Text>) {
+    if let Some(value) = value {
+        // EXPOSE: the holder's preview.
+        pairs.push((name, text::block(value.expose())));
+    }
+}
+
+fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let rows = messages
+        .iter()
+        .map(|message| {
+            vec![
+                message
+                    .at
+                    .as_ref()
+                    .map(|at| at.wall.strftime("%-d %b %Y, %H:%M").to_string())
+                    .unwrap_or_default(),
+                // EXPOSE: the holder's preview.
+                message
+                    .author
+                    .as_ref()
+                    .map(|author| text::line(author.expose()))
+                    .unwrap_or_default(),
+                // EXPOSE: likewise.
+                text::block(message.text.expose()),
+                message
+                    .flags
+                    .iter()
+                    .map(|flag| text::line(flag).replace('_', " "))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ]
+        })
+        .collect();
+    out.table(&["When", "Who", "Message", "Remarks"], rows)
+}
+
+fn files(out: &mut Out, files: &[Attachment]) -> Result<(), Failure> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let rows = files
+        .iter()
+        .map(|file| {
+            // EXPOSE: the holder's preview.
+            vec![
+                text::line(file.name.expose()),
+                file.size.to_string(),
+                file.sha256.to_string(),
+            ]
+        })
+        .collect();
+    out.table(&["File", "Bytes", "SHA-256"], rows)
+}
