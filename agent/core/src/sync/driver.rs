@@ -424,3 +424,6 @@ impl<O: LendOutbox> Driver<O> {
         Ok(self.report)
     }
 }
+
+#[cfg(test)]
+mod tests;
