@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 
 use candour_wire::DepartmentId;
 
+pub(crate) use read::is_host;
 pub use read::{Source, Sources};
 
 /// Prefix of the environment variables, such as `CANDOUR_SERVER_OPS_LISTEN`.

@@ -100,6 +100,12 @@ impl DataDir {
         self.0.join("server.db")
     }
 
+    /// Sealed files.
+    #[must_use]
+    pub fn attachments_dir(&self) -> PathBuf {
+        self.0.join("attachments")
+    }
+
     /// Policies, by department.
     #[must_use]
     pub fn policy_dir(&self) -> PathBuf {

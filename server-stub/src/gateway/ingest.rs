@@ -1,0 +1,138 @@
+//! `POST /v1/posture` and `POST /v1/records`: batches of signed records.
+//!
+//! Here each record is checked by itself: size, signature, version, handset, stream, catalogue,
+//! seal. What depends on what is kept already (its place in the chain, duplicates, standing) is
+//! the store's to judge, in the transaction that writes. A record that is refused does not stop
+//! the others.
+
+mod check;
+mod decode;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use bytes::Bytes;
+use candour_wire::api::{BatchReply, RecordResult};
+use candour_wire::code::Refusal;
+use candour_wire::record::Stream;
+use candour_wire::{Code, limits};
+use http::HeaderMap;
+
+use super::limits::Group;
+use super::{Gateway, layers};
+use crate::identity::HandsetIdentity;
+use crate::problem::{Failure, Outcome};
+use crate::store::{Batch, Verified};
+
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new()
+        .route("/v1/posture", post(post_posture))
+        .route("/v1/records", post(post_records))
+}
+
+/// Takes a batch of the posture stream: which catalogue apps are installed, and how the agent
+/// fares. The body may be compressed with zstd.
+#[utoipa::path(
+    post, path = "/v1/posture", tag = "records",
+    request_body = candour_wire::api::BatchRequest,
+    responses(
+        (status = 200, description = "A receipt or a refusal for each record, in order", body = BatchReply),
+        (status = "4XX", response = crate::openapi::ProblemResponse),
+        (status = "5XX", response = crate::openapi::ProblemResponse),
+    ),
+    security(("handset" = [])),
+)]
+pub(crate) async fn post_posture(
+    State(gateway): State<Gateway>,
+    Extension(identity): Extension<HandsetIdentity>,
+    headers: HeaderMap,
+    body: Body,
+) -> Outcome<Json<BatchReply>> {
+    take(&gateway, identity, Stream::Posture, &headers, body).await
+}
+
+/// Takes a batch of the records stream: declarations, amendments and withdrawals, sealed. The
+/// body may be compressed with zstd.
+#[utoipa::path(
+    post, path = "/v1/records", tag = "records",
+    request_body = candour_wire::api::BatchRequest,
+    responses(
+        (status = 200, description = "A receipt or a refusal for each record, in order", body = BatchReply),
+        (status = "4XX", response = crate::openapi::ProblemResponse),
+        (status = "5XX", response = crate::openapi::ProblemResponse),
+    ),
+    security(("handset" = [])),
+)]
+pub(crate) async fn post_records(
+    State(gateway): State<Gateway>,
+    Extension(identity): Extension<HandsetIdentity>,
+    headers: HeaderMap,
+    body: Body,
+) -> Outcome<Json<BatchReply>> {
+    take(&gateway, identity, Stream::Records, &headers, body).await
+}
+
+async fn take(
+    gateway: &Gateway,
+    identity: HandsetIdentity,
+    stream: Stream,
+    headers: &HeaderMap,
+    body: Body,
+) -> Outcome<Json<BatchReply>> {
+    let _turn = gateway.limits.turn(Group::Batch).await?;
+    layers::require_media_type(headers, "application/json")?;
+    let encoding = decode::Encoding::of(headers)?;
+    let body = layers::read_body(headers, body, limits::BATCH_MAX_WIRE_BYTES).await?;
+    let handset = identity.handset.clone();
+    let policies = gateway.policies.of(&identity.department);
+    // Decompression and signatures would hold up every other request of this worker.
+    let checked = tokio::task::spawn_blocking(move || {
+        let checker = check::Checker {
+            identity: &identity,
+            stream,
+            policies: policies.as_deref(),
+        };
+        check_batch(&checker, encoding, body)
+    });
+    let (entries, log_size) = checked
+        .await
+        .map_err(|error| Failure::caused(Code::Internal, error))??;
+    let kinds: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.as_ref().ok().map(|v| v.record.body.kind()))
+        .collect();
+    let batch = Batch {
+        handset,
+        stream,
+        entries,
+        log_size,
+        received: gateway.clock.now(),
+    };
+    let begun = tokio::time::Instant::now();
+    let reply = gateway.store.append(batch).await?;
+    gateway.metrics.appended(begun.elapsed());
+    for (kind, result) in kinds.into_iter().zip(&reply.results) {
+        match result {
+            RecordResult::Receipt(receipt) => gateway.metrics.receipt(kind, receipt.duplicate),
+            RecordResult::Refusal(refusal) => gateway.metrics.refusal(kind, refusal.known_code()),
+        }
+    }
+    Ok(Json(reply))
+}
+
+type Entries = Vec<Result<Verified, Refusal>>;
+
+fn check_batch(
+    checker: &check::Checker<'_>,
+    encoding: decode::Encoding,
+    body: Bytes,
+) -> Outcome<(Entries, u64)> {
+    let request = decode::batch(encoding, body)?;
+    let entries = request
+        .records
+        .into_iter()
+        .map(|jws| checker.check(jws))
+        .collect();
+    Ok((entries, request.log_size))
+}

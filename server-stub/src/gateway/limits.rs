@@ -1,0 +1,138 @@
+//! How much is done at a time, and how often a handset may ask.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use candour_wire::{Code, Digest};
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a whole request may take: a batch of 4 MiB over the slowest network that is of use.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a request waits for its turn before it is told to come back.
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests that one handset may make in a minute: a file of 100 MiB in pieces is 100, and a
+/// phone with much to catch up on sends several.
+const REQUESTS_PER_MINUTE: u32 = 1_200;
+
+/// Requests that share a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    /// Certificates are made: processor time.
+    Enrolment,
+    /// Batches are held in memory: up to 8 MiB each, compressed and not.
+    Batch,
+    /// Pieces of files are held in memory: 1 MiB each.
+    Attachment,
+    /// Small replies.
+    Read,
+}
+
+/// The limits of a gateway.
+#[derive(Debug)]
+pub struct Limits {
+    enrolment: Arc<Semaphore>,
+    batch: Arc<Semaphore>,
+    attachment: Arc<Semaphore>,
+    read: Arc<Semaphore>,
+    rate: Mutex<Window>,
+}
+
+/// What was asked in the present minute. It holds one entry for each enrolled handset at most.
+#[derive(Debug, Default)]
+struct Window {
+    minute: i64,
+    requests: HashMap<Digest, u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let permits = |number| Arc::new(Semaphore::new(number));
+        Self {
+            enrolment: permits(64),
+            // A quarter of a GiB at the very most.
+            batch: permits(32),
+            attachment: permits(64),
+            read: permits(256),
+            rate: Mutex::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// Waits for a turn, for a short time.
+    pub(super) async fn turn(&self, group: Group) -> Result<OwnedSemaphorePermit, Code> {
+        let semaphore = match group {
+            Group::Enrolment => &self.enrolment,
+            Group::Batch => &self.batch,
+            Group::Attachment => &self.attachment,
+            Group::Read => &self.read,
+        };
+        match tokio::time::timeout(TURN_TIMEOUT, Arc::clone(semaphore).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Code::Unavailable),
+        }
+    }
+
+    /// Counts a request of the handset with this key.
+    pub(super) fn count(&self, key: Digest, now: Timestamp) -> Result<(), Code> {
+        let mut window = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.as_second().div_euclid(60);
+        if window.minute != minute {
+            *window = Window {
+                minute,
+                requests: HashMap::new(),
+            };
+        }
+        let requests = window.requests.entry(key).or_default();
+        *requests = requests.saturating_add(1);
+        if *requests > REQUESTS_PER_MINUTE {
+            Err(Code::TooManyRequests)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handset_that_asks_too_often_is_turned_away_until_the_next_minute() {
+        let limits = Limits::default();
+        let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let (busy, other) = (Digest::of(b"busy"), Digest::of(b"other"));
+        for _ in 0..REQUESTS_PER_MINUTE {
+            assert_eq!(limits.count(busy, now), Ok(()));
+        }
+        assert_eq!(limits.count(busy, now), Err(Code::TooManyRequests));
+        assert_eq!(limits.count(other, now), Ok(()));
+        assert_eq!(
+            limits.count(busy, "2026-11-22T10:01:00Z".parse().unwrap()),
+            Ok(())
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_gets_no_turn_is_told_to_come_back() {
+        let limits = Limits::default();
+        let mut held = Vec::new();
+        for _ in 0..32 {
+            held.push(limits.turn(Group::Batch).await.unwrap());
+        }
+        assert_eq!(
+            limits.turn(Group::Batch).await.unwrap_err(),
+            Code::Unavailable
+        );
+        assert!(
+            limits.turn(Group::Read).await.is_ok(),
+            "another group has its own limit"
+        );
+        held.pop();
+        assert!(limits.turn(Group::Batch).await.is_ok());
+    }
+}

@@ -1,0 +1,142 @@
+//! Running the gateway until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::listener::Listener;
+use super::tls::{self, ServerCertificate, TlsError};
+use super::{Gateway, follow};
+use crate::config::Config;
+use crate::store::StoreError;
+
+/// The gateway cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A port cannot be had.
+    #[error("{0} cannot be listened on")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the gateway listens; the ports are the real ones where 0 was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bound {
+    /// Enrolment and the log.
+    pub public: SocketAddr,
+    /// Enrolled phones.
+    pub handset: SocketAddr,
+    /// Health and metrics, in clear.
+    pub ops: SocketAddr,
+}
+
+/// Serves until `stop` completes; then accepts nothing more, finishes what was taken for at most
+/// the configured time, and closes the store.
+///
+/// `ready` is called once, when all three ports accept connections.
+///
+/// # Errors
+///
+/// When it cannot begin; once it serves, nothing but `stop` ends it.
+pub async fn serve(
+    gateway: Gateway,
+    config: &Config,
+    certificate: Arc<ServerCertificate>,
+    ready: impl FnOnce(&Bound),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    gateway.enrolled.refresh(gateway.store.as_ref()).await?;
+    let (tell, told) = watch::channel(false);
+    let public = listener(&gateway, config, "public", config.public_listen).await?;
+    let handset = listener(&gateway, config, "handset", config.handset_listen).await?;
+    let ops = listener(&gateway, config, "ops", config.ops_listen).await?;
+    let address = |listener: &Listener, asked| {
+        listener
+            .tcp
+            .local_addr()
+            .map_err(|error| ServeError::Bind(asked, error))
+    };
+    let bound = Bound {
+        public: address(&public, config.public_listen)?,
+        handset: address(&handset, config.handset_listen)?,
+        ops: address(&ops, config.ops_listen)?,
+    };
+    let public_tls = tls::public_config(Arc::clone(&certificate))?;
+    let handset_tls = tls::handset_config(
+        Arc::clone(&certificate),
+        &gateway.authority,
+        Arc::clone(&gateway.enrolled),
+    )?;
+    let public = Listener {
+        tls: Some(TlsAcceptor::from(Arc::new(public_tls))),
+        routes: gateway.public_routes(),
+        ..public
+    };
+    let handset = Listener {
+        tls: Some(TlsAcceptor::from(Arc::new(handset_tls))),
+        identified: true,
+        routes: gateway.handset_routes(),
+        ..handset
+    };
+    let ops = Listener {
+        routes: gateway.ops_routes(),
+        ..ops
+    };
+    let mut tasks = JoinSet::new();
+    for listener in [public, handset, ops] {
+        tasks.spawn(listener.run(told.clone()));
+    }
+    tasks.spawn(follow::follow(
+        gateway.clone(),
+        certificate,
+        config.hosts.clone(),
+        told,
+    ));
+    ready(&bound);
+    stop.await;
+    tracing::info!("stopping: requests that were taken are finished first");
+    // Nobody listening any more is no fault.
+    let _ = tell.send(true);
+    let grace = Duration::from_secs(config.shutdown_grace_s.into());
+    let finished =
+        tokio::time::timeout(grace, async { while tasks.join_next().await.is_some() {} }).await;
+    if finished.is_err() {
+        tracing::warn!("some requests were cut off; the phones will repeat them");
+        tasks.shutdown().await;
+    }
+    gateway.store.close().await;
+    Ok(())
+}
+
+/// Takes a port; routes and TLS come later.
+async fn listener(
+    gateway: &Gateway,
+    config: &Config,
+    name: &'static str,
+    address: SocketAddr,
+) -> Result<Listener, ServeError> {
+    let tcp = TcpListener::bind(address)
+        .await
+        .map_err(|error| ServeError::Bind(address, error))?;
+    Ok(Listener {
+        name,
+        tcp,
+        tls: None,
+        identified: false,
+        routes: axum::Router::new(),
+        connections_max: config.connections_max,
+        metrics: Arc::clone(&gateway.metrics),
+    })
+}
