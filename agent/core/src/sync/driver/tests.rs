@@ -1,5 +1,7 @@
 mod department;
+mod lies;
 mod phone;
+mod upkeep;
 
 use std::time::Duration;
 
@@ -12,6 +14,10 @@ use self::phone::Phone;
 use super::*;
 use crate::ports::{Clock as _, Home as _, Response, TransportError};
 use crate::testing;
+
+fn code(report: &SyncReport) -> Option<Code> {
+    report.failure.as_ref().map(|failure| failure.code)
+}
 
 #[tokio::test]
 async fn everything_that_waits_is_sent_once_and_let_go_with_its_receipt() {
@@ -108,148 +114,6 @@ async fn wherever_a_sync_is_cut_off_the_next_one_ends_with_one_copy_and_a_receip
             );
         }
     }
-}
-
-/// Sends two records to a department that changes its reply; returns the phone and the report.
-async fn lied_to(lie: impl FnOnce(&mut BatchReply) + Send + 'static) -> (Phone, SyncReport) {
-    let mut phone = Phone::new();
-    // One record in the log beforehand, so that there is a checkpoint to continue from.
-    phone.heartbeat();
-    assert_eq!(phone.sync().await.failure, None);
-    phone.declare(&[]);
-    phone.declare(&[]);
-    phone
-        .department
-        .trouble("/v1/records", Trouble::Lies(Box::new(lie)));
-    let report = phone.sync().await;
-    assert_eq!(
-        (report.received, phone.waiting()),
-        (0, 2),
-        "nothing is let go"
-    );
-    (phone, report)
-}
-
-fn receipt(reply: &mut BatchReply, place: usize) -> &mut candour_wire::api::Receipt {
-    match &mut reply.results[place] {
-        RecordResult::Receipt(receipt) => receipt,
-        RecordResult::Refusal(refusal) => panic!("{refusal:?}"),
-    }
-}
-
-fn code(report: &SyncReport) -> Option<Code> {
-    report.failure.as_ref().map(|failure| failure.code)
-}
-
-#[tokio::test]
-async fn a_receipt_that_proves_nothing_lets_nothing_go_and_raises_an_alarm() {
-    let lies: [fn(&mut BatchReply); 4] = [
-        |reply| receipt(reply, 1).salt = LeafSalt([0; 16]),
-        |reply| receipt(reply, 1).index = 0,
-        |reply| receipt(reply, 0).index = u64::MAX,
-        |reply| receipt(reply, 0).path = candour_wire::log::HashPath::default(),
-    ];
-    for lie in lies {
-        let (mut phone, report) = lied_to(lie).await;
-        assert_eq!(code(&report), Some(Code::ReceiptInvalid));
-        let alarm = phone.state().alarm.unwrap();
-        assert_eq!(alarm.code, Code::ReceiptInvalid);
-        assert!(alarm.checkpoint.is_some(), "evidence for the auditors");
-
-        // An honest answer lets them go; the alarm stays until a person has looked.
-        assert_eq!(phone.sync().await.received, 2);
-        let mut state = phone.state();
-        assert!(state.alarm.is_some());
-        state.clear_alarm();
-        assert_eq!(state.alarm, None);
-    }
-}
-
-#[tokio::test]
-async fn a_checkpoint_by_another_key_is_an_alarm() {
-    let foreign = testing::log_signer();
-    let (phone, report) = lied_to(move |reply| {
-        let checkpoint = candour_wire::log::Checkpoint {
-            origin: foreign.verifier().name().to_owned(),
-            size: 3,
-            root: candour_wire::Digest::of(b"root"),
-            time: "2026-11-22T10:00:00Z".parse().unwrap(),
-        };
-        reply.checkpoint = checkpoint.sign(&foreign).unwrap();
-    })
-    .await;
-    assert_eq!(code(&report), Some(Code::CheckpointInvalid));
-    assert_eq!(phone.state().alarm.unwrap().code, Code::CheckpointInvalid);
-}
-
-#[tokio::test]
-async fn a_reply_that_does_not_fit_the_request_is_not_used_and_is_no_alarm() {
-    let lies: [fn(&mut BatchReply); 3] = [
-        |reply| reply.results.truncate(1),
-        |reply| reply.results.swap(0, 1),
-        |reply| {
-            let again = reply.results[1].clone();
-            reply.results.push(again);
-        },
-    ];
-    for lie in lies {
-        let (phone, report) = lied_to(lie).await;
-        assert_eq!(
-            (code(&report), phone.state().alarm),
-            (Some(Code::BadReply), None)
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_log_that_rewrote_its_past_halts_the_sync_until_a_person_clears_it() {
-    let mut phone = Phone::new();
-    phone.heartbeat();
-    phone.sync().await;
-    phone.department.state.lock().unwrap().leaves[0] = candour_wire::Digest::of(b"rewritten");
-    phone.declare(&[]);
-    assert_eq!(code(&phone.sync().await), Some(Code::LogForked));
-    assert_eq!(phone.waiting(), 1);
-
-    let before = phone.department.state.lock().unwrap().requests.len();
-    phone.issue_policy(2, |_| {});
-    let report = phone.sync().await;
-    assert_eq!(code(&report), Some(Code::LogForked));
-    assert!(
-        matches!(report.policy, PolicyOutcome::Updated(_)),
-        "the policy is kept fresh"
-    );
-    assert_eq!(
-        phone.department.state.lock().unwrap().requests.len(),
-        before + 1,
-        "and nothing else is sent"
-    );
-
-    let mut state = phone.state();
-    state.clear_alarm();
-    state.save(&mut phone.outbox.lock().unwrap()).unwrap();
-    let report = phone.sync().await;
-    assert_eq!(
-        (report.failure, report.received, phone.waiting()),
-        (None, 1, 0)
-    );
-    assert!(
-        !phone.state().log_anew,
-        "from here on the log must continue again"
-    );
-    phone.department.state.lock().unwrap().leaves[0] = candour_wire::Digest::of(b"again");
-    phone.declare(&[]);
-    assert_eq!(code(&phone.sync().await), Some(Code::LogForked));
-}
-
-#[tokio::test]
-async fn a_log_that_shrank_is_a_fork() {
-    let mut phone = Phone::new();
-    phone.heartbeat();
-    phone.sync().await;
-    phone.department.state.lock().unwrap().leaves.clear();
-    phone.declare(&[]);
-    assert_eq!(code(&phone.sync().await), Some(Code::LogForked));
 }
 
 #[tokio::test]
@@ -481,125 +345,6 @@ async fn a_record_whose_file_is_gone_is_set_aside_and_the_rest_go_on() {
 }
 
 #[tokio::test]
-async fn a_policy_that_may_not_replace_the_one_in_force_is_refused_and_the_records_go_all_the_same()
-{
-    type Issue = fn(&mut Phone);
-    let refused: [(Issue, Code); 5] = [
-        (
-            |phone| phone.issue_policy(4, |_| {}),
-            Code::PolicyRolledBack,
-        ),
-        (
-            |phone| phone.issue_policy(5, |policy| policy.deadlines.declare_within_days = 1),
-            Code::PolicyRolledBack,
-        ),
-        (
-            |phone| {
-                phone.issue_policy(6, |policy| {
-                    policy.expires = "2026-11-21T00:00:00Z".parse().unwrap()
-                })
-            },
-            Code::PolicyExpired,
-        ),
-        (
-            |phone| phone.issue_policy(6, |policy| policy.department = "other".parse().unwrap()),
-            Code::PolicyInvalid,
-        ),
-        (
-            |phone| {
-                let foreign = testing::TestKey::generate().sign_policy(&testing::policy(6));
-                phone.department.state.lock().unwrap().policy = Some(foreign);
-            },
-            Code::PolicyInvalid,
-        ),
-    ];
-    for (issue, expected) in refused {
-        let mut phone = Phone::new();
-        phone.issue_policy(5, |_| {});
-        phone.sync().await;
-        let in_force = phone.home.read(Document::Policy).unwrap();
-        issue(&mut phone);
-        phone.declare(&[]);
-        let report = phone.sync().await;
-        assert!(
-            matches!(&report.policy, PolicyOutcome::Kept(failure) if failure.code == expected),
-            "{expected}"
-        );
-        assert_eq!((report.failure, report.received), (None, 1));
-        assert_eq!(phone.state().policy_problem, Some(expected));
-        assert_eq!(phone.home.read(Document::Policy).unwrap(), in_force);
-    }
-}
-
-#[tokio::test]
-async fn a_department_without_a_policy_still_gets_records() {
-    let mut phone = Phone::new();
-    phone.department.state.lock().unwrap().policy = None;
-    phone.declare(&[]);
-    let report = phone.sync().await;
-    assert!(
-        matches!(&report.policy, PolicyOutcome::Kept(failure) if failure.code == Code::PolicyMissing)
-    );
-    assert_eq!(report.received, 1);
-}
-
-#[tokio::test]
-async fn a_clock_years_out_is_noticed_and_does_not_expire_the_policy() {
-    let mut phone = Phone::new();
-    phone.heartbeat();
-    phone.advance(SignedDuration::from_hours(24 * 3650));
-    // The first sync cannot know yet; it learns the time from the checkpoint.
-    assert!(phone.sync().await.clock_wrong);
-    let report = phone.sync().await;
-    assert!(
-        matches!(report.policy, PolicyOutcome::Updated(_)),
-        "{report:?}"
-    );
-    assert!(phone.state().clock_wrong);
-
-    phone.advance(SignedDuration::from_hours(-24 * 3650));
-    phone.heartbeat();
-    assert!(!phone.sync().await.clock_wrong);
-    let far_ahead = phone.clock.now() - SignedDuration::from_hours(24 * 3650);
-    assert!(
-        phone.state().due(far_ahead, None),
-        "a time set by a wrong clock is not waited for"
-    );
-}
-
-#[tokio::test]
-async fn a_certificate_that_is_due_is_renewed_on_the_way() {
-    let mut phone = Phone::new();
-    phone.identity.obtained = "2026-11-01T00:00:00Z".parse().unwrap();
-    phone.identity.not_before = "2026-10-30T00:00:00Z".parse().unwrap();
-    phone.identity.not_after = "2026-12-01T00:00:00Z".parse().unwrap();
-    phone.advance(SignedDuration::from_hours(72));
-    phone.declare(&[]);
-    let report = phone.sync().await;
-    let RenewalOutcome::Renewed(identity) = report.renewal else {
-        panic!("{:?}", report.renewal)
-    };
-    assert_eq!(identity.handset, phone.identity.handset);
-    assert_eq!(
-        phone.home.read(Document::Identity).unwrap(),
-        Some(identity.to_json())
-    );
-    assert_eq!(report.received, 1);
-
-    // A server that refuses to renew is still sent records.
-    *phone.department.est.instead.lock().unwrap() = Some(Ok(problem(Code::CsrInvalid, &[])));
-    phone.declare(&[]);
-    let report = phone.sync().await;
-    assert!(
-        matches!(&report.renewal, RenewalOutcome::Failed(failure) if failure.code == Code::CsrInvalid)
-    );
-    assert_eq!(
-        (report.received, phone.state().renewal_problem),
-        (1, Some(Code::CsrInvalid))
-    );
-}
-
-#[tokio::test]
 async fn a_sync_without_time_left_begins_nothing_and_comes_back_soon() {
     let mut phone = Phone::new();
     phone.declare(&[]);
@@ -614,21 +359,4 @@ async fn a_sync_without_time_left_begins_nothing_and_comes_back_soon() {
             .as_secs()
             <= 600
     );
-}
-
-#[tokio::test]
-async fn an_alarm_that_is_cleared_during_a_sync_stays_cleared() {
-    let (mut phone, _) = lied_to(|reply| receipt(reply, 1).index = 0).await;
-    let outbox = Arc::clone(&phone.outbox);
-    phone.department.trouble(
-        "/v1/records",
-        Trouble::Lies(Box::new(move |_| {
-            let mut outbox = outbox.lock().unwrap();
-            let mut state = SyncState::load(&mut outbox).unwrap();
-            state.clear_alarm();
-            state.save(&mut outbox).unwrap();
-        })),
-    );
-    assert_eq!(phone.sync().await.received, 2);
-    assert_eq!(phone.state().alarm, None);
 }
