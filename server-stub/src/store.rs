@@ -20,6 +20,8 @@
 //! holds no secret: tokens come as digests, content comes sealed.
 
 mod attachments;
+#[cfg(test)]
+mod conformance;
 mod error;
 pub mod sqlite;
 mod types;
@@ -197,7 +199,8 @@ pub trait Store: Send + Sync {
     // The records role.
 
     /// Keeps `audit` and then returns the record with its sealed content; `None` when there is
-    /// no such record, which is audited all the same.
+    /// no such record, which is audited all the same. A posture record is none: this role does
+    /// not look at handsets (invariant I9).
     ///
     /// # Errors
     ///

@@ -5,10 +5,14 @@ use std::convert::Infallible;
 use candour_wire::log::merkle::{empty_root, verify_consistency, verify_inclusion};
 
 use super::*;
+use proptest::prelude::*;
 
 /// Tiles in memory, each the last form that was kept.
 #[derive(Default)]
-struct Memory(RefCell<BTreeMap<(Option<u8>, u64), Vec<Digest>>>);
+struct Memory(RefCell<BTreeMap<TileName, Vec<Digest>>>);
+
+/// Level, which entries have none of, and number.
+type TileName = (Option<u8>, u64);
 
 impl Memory {
     fn keep(&self, tiles: Vec<Tile>) {
@@ -164,4 +168,67 @@ fn a_missing_or_short_tile_is_reported() {
     let cache = TileCache::default();
     let nodes = Nodes::new(&edge, &memory, &cache);
     assert!(matches!(nodes.inclusion(3), Err(LogError::Missing)));
+}
+
+/// What a store may do between two commits.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// A group of this many leaves is committed.
+    Commit(u64),
+    /// A group is undone after its tiles were read.
+    RollBack(u64),
+    /// The store is opened anew.
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1..400_u64).prop_map(Step::Commit),
+        1 => (1..400_u64).prop_map(Step::RollBack),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_is_committed_undone_or_reopened_the_root_is_that_of_the_leaves(
+        steps in prop::collection::vec(step(), 1..12)
+    ) {
+        let (memory, cache) = (Memory::default(), TileCache::default());
+        let mut edge = Edge::default();
+        for step in steps {
+            match step {
+                Step::Commit(count) => {
+                    for _ in 0..count {
+                        edge.append(entry(edge.size()));
+                    }
+                    memory.keep(edge.take_changed());
+                }
+                Step::RollBack(count) => {
+                    let undone = Memory(RefCell::new(memory.0.borrow().clone()));
+                    let mut grown = edge.clone();
+                    for _ in 0..count {
+                        grown.append(Digest::of(b"another leaf"));
+                    }
+                    undone.keep(grown.take_changed());
+                    let nodes = Nodes::new(&grown, &undone, &cache);
+                    for index in [0, grown.size() / 2, grown.size() - 1] {
+                        nodes.inclusion(index).unwrap();
+                    }
+                    cache.clear();
+                }
+                Step::Reopen => edge = Edge::load(&memory, edge.size()).unwrap(),
+            }
+            let nodes = Nodes::new(&edge, &memory, &cache);
+            let root = nodes.root().unwrap();
+            prop_assert_eq!(root, plain_root(&leaves(edge.size())));
+            if let Some(last) = edge.size().checked_sub(1) {
+                let path = nodes.inclusion(last).unwrap();
+                let leaf = leaf_hash(&entry(last));
+                prop_assert_eq!(verify_inclusion(&leaf, last, edge.size(), &path, &root), Ok(()));
+            }
+        }
+    }
 }

@@ -205,3 +205,67 @@ fn private_file(path: &Path) -> io::Result<File> {
 fn sync_dir(dir: &Path) -> Result<(), SpoolError> {
     File::open(dir)?.sync_all().map_err(SpoolError::Sync)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &[u8] = b"0123456789";
+
+    struct Fixture {
+        _root: tempfile::TempDir,
+        dir: AttachmentDir,
+        handset: HandsetId,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let dir = AttachmentDir::open(&root.path().join("attachments")).unwrap();
+            Self {
+                _root: root,
+                dir,
+                handset: HandsetId::derive(b"key"),
+            }
+        }
+
+        fn write(&self, offset: u64, bytes: &[u8]) -> Written {
+            self.dir
+                .write(&self.handset, &Digest::of(FILE), offset, bytes, 10)
+                .unwrap()
+        }
+
+        fn read(&self) -> Option<Vec<u8>> {
+            self.dir
+                .read(&self.handset, &Digest::of(FILE), 0, 100)
+                .unwrap()
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_piece_that_was_cut_off_are_written_over() {
+        let spool = Fixture::new();
+        assert_eq!(spool.write(0, b"0123"), Written::Partial(4));
+        // The row was not written: the same piece comes again, here with other neighbours.
+        assert_eq!(spool.write(0, b"01"), Written::Partial(2));
+        assert_eq!(spool.read(), None);
+        assert_eq!(spool.write(2, b"23456789"), Written::Whole);
+        assert_eq!(spool.read().unwrap(), FILE);
+    }
+
+    #[test]
+    fn a_file_that_was_finished_before_its_row_was_written_is_whole() {
+        let spool = Fixture::new();
+        assert_eq!(spool.write(0, FILE), Written::Whole);
+        assert_eq!(spool.write(4, b"456789"), Written::Whole);
+        assert_eq!(spool.read().unwrap(), FILE);
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_its_row_says_starts_again() {
+        let spool = Fixture::new();
+        assert_eq!(spool.write(0, b"01"), Written::Partial(2));
+        assert_eq!(spool.write(4, b"456789"), Written::Lost);
+        assert_eq!(spool.write(0, FILE), Written::Whole);
+    }
+}

@@ -29,7 +29,7 @@ pub(super) fn open(
         "SELECT r.id, h.id, h.spki, h.department, r.stream, r.kind, r.seq, r.received, r.leaf,
            b.salt, b.jws
          FROM record r JOIN handset h ON h.handset = r.handset JOIN body b ON b.leaf = r.leaf
-         WHERE r.id = ?1",
+         WHERE r.id = ?1 AND r.stream = 'records'",
     )?
     .query_row([record.as_bytes()], stored)
     .optional()
