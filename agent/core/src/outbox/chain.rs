@@ -47,7 +47,8 @@ impl Outbox {
         self.put(Table::Meta, state_key(stream), &format::to_bytes(state))
     }
 
-    /// The record that the next one of the stream follows.
+    /// The record that the next one of the stream follows: the last one that waits, even where
+    /// that one is to be signed anew itself; else what the server has.
     pub(super) fn tip(&mut self, stream: Stream) -> Result<Head, OutboxError> {
         if let Some(tip) = self.tips.get(&stream) {
             return Ok(*tip);
@@ -61,10 +62,10 @@ impl Outbox {
                 Err(value) => self.set_damaged_aside(stream, &[(key, value)])?,
             }
         };
-        let acknowledged = self.chain_state(stream)?.acknowledged;
-        let tip = last
-            .filter(|last| last.seq > acknowledged.seq)
-            .unwrap_or(acknowledged);
+        let tip = match last {
+            Some(last) => last,
+            None => self.chain_state(stream)?.acknowledged,
+        };
         self.tips.insert(stream, tip);
         Ok(tip)
     }

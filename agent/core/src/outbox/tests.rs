@@ -4,5 +4,6 @@ mod damage;
 mod epochs;
 mod frozen;
 mod model;
+mod receipts;
 mod rules;
 mod world;

@@ -8,16 +8,20 @@ use super::world::{
     Handset, Server, assert_chain, declaration, heartbeat, inventory, status, sync,
 };
 use crate::adapters::memory::{Fault, MemoryKeys, MemoryStore};
-use crate::outbox::{Also, Limits, Outbox, OutboxError, Refused, VerifiedReceipt};
-use crate::ports::{Clock as _, KeyStore as _, Store as _, Table};
+use crate::outbox::{Also, Limits, Outbox, OutboxError, Refused};
+use crate::ports::{Clock as _, KeyStore as _, Store as _, StoreError, Table};
 
-fn setting() -> (Handset, MemoryStore, Outbox) {
+pub(super) fn setting() -> (Handset, MemoryStore, Outbox) {
     let (handset, store) = (Handset::new(), MemoryStore::new());
     let outbox = handset.open(store.clone());
     (handset, store, outbox)
 }
 
-fn append(handset: &Handset, outbox: &mut Outbox, body: candour_wire::record::Body) -> RecordId {
+pub(super) fn append(
+    handset: &Handset,
+    outbox: &mut Outbox,
+    body: candour_wire::record::Body,
+) -> RecordId {
     outbox.append(&handset.record(body), &[]).unwrap()
 }
 
@@ -330,77 +334,6 @@ fn records_follow_the_head_that_the_server_names() {
 }
 
 #[test]
-fn a_receipt_for_other_bytes_settles_nothing() {
-    let (handset, _, mut outbox) = setting();
-    let mut server = Server::new(&handset);
-    append(&handset, &mut outbox, declaration());
-    append(&handset, &mut outbox, declaration());
-    let batch = outbox.pending(Stream::Records, 2, usize::MAX).unwrap();
-    let (answers, note) = server.submit(Stream::Records, &batch);
-    let checkpoint = server.open_checkpoint(&note);
-    let [
-        super::world::Answer::Receipt(first),
-        super::world::Answer::Receipt(second),
-    ] = &answers[..]
-    else {
-        panic!("two receipts");
-    };
-    assert!(VerifiedReceipt::verify(&batch[1].jws, first.clone(), &checkpoint).is_err());
-    let mut swapped = first.clone();
-    swapped.id = second.id;
-    let good = VerifiedReceipt::verify(&batch[0].jws, first.clone(), &checkpoint).unwrap();
-    let swapped = VerifiedReceipt::verify(&batch[0].jws, swapped, &checkpoint).unwrap();
-    let error = outbox
-        .settle(&[good.clone(), swapped], &checkpoint)
-        .unwrap_err();
-    assert_eq!(error.code(), Code::ReceiptInvalid);
-    assert_eq!(outbox.counts().unwrap().records, 2);
-    outbox.settle(std::slice::from_ref(&good), &checkpoint).unwrap();
-    outbox.settle(&[good], &checkpoint).unwrap();
-    assert_eq!(outbox.counts().unwrap().records, 1);
-}
-
-#[test]
-fn receipts_are_listed_newest_first_by_stream_and_forgotten_when_old() {
-    let (handset, _, mut outbox) = setting();
-    let mut server = Server::new(&handset);
-    let mut ids = Vec::new();
-    for body in [declaration(), inventory(), declaration()] {
-        handset.clock.advance(SignedDuration::from_secs(1));
-        ids.push(append(&handset, &mut outbox, body));
-    }
-    for stream in Stream::ALL {
-        sync(&mut outbox, &mut server, stream).unwrap();
-    }
-    let mut list = |stream, before, limit| -> Vec<_> {
-        let found = outbox.receipts(stream, before, limit).unwrap();
-        assert!(found.damaged.is_empty());
-        found
-            .receipts
-            .into_iter()
-            .map(|receipt| receipt.id)
-            .collect()
-    };
-    assert_eq!(list(None, None, 10), [ids[2], ids[1], ids[0]]);
-    assert_eq!(list(None, None, 2), [ids[2], ids[1]]);
-    assert_eq!(list(Some(Stream::Records), None, 10), [ids[2], ids[0]]);
-    assert_eq!(list(None, Some(ids[2]), 1), [ids[1]]);
-    let received = outbox.receipt(ids[0]).unwrap().unwrap().received;
-    assert_eq!(outbox.prune_receipts(received).unwrap(), 0);
-    let later = received + SignedDuration::from_secs(1);
-    assert_eq!(outbox.prune_receipts(later).unwrap(), 3);
-    assert_eq!(outbox.receipt(ids[0]).unwrap(), None);
-    assert_eq!(
-        outbox
-            .chain_state(Stream::Records)
-            .unwrap()
-            .acknowledged
-            .seq,
-        2
-    );
-}
-
-#[test]
 fn a_store_that_fails_at_any_commit_leaves_all_or_nothing() {
     for fault in [Fault::Full, Fault::Lost, Fault::Unanswered] {
         for commit in 0.. {
@@ -432,6 +365,37 @@ fn a_store_that_fails_at_any_commit_leaves_all_or_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn a_full_disk_refuses_every_act_and_the_same_outbox_goes_on() {
+    let (handset, store, mut outbox) = setting();
+    let kept = append(&handset, &mut outbox, declaration());
+    let record = handset.record(declaration());
+    store.fail_after(0, Fault::Full);
+    assert!(matches!(
+        outbox.append(&record, &[]),
+        Err(OutboxError::Store(StoreError::Full))
+    ));
+    assert_eq!(outbox.kind_of(record.id).unwrap(), None);
+    assert_eq!(outbox.counts().unwrap().records, 1);
+    store.fail_after(0, Fault::Full);
+    assert!(
+        outbox
+            .set_aside(Stream::Records, &[Refused::new(kept, Code::RecordTooLarge)])
+            .is_err()
+    );
+    assert_eq!(outbox.counts().unwrap().quarantined, 0);
+    store.fail_after(0, Fault::Full);
+    assert!(sync(&mut outbox, &mut Server::new(&handset), Stream::Records).is_err());
+    assert_eq!(outbox.counts().unwrap().records, 1);
+    outbox.append(&record, &[]).unwrap();
+    let batch = outbox.pending(Stream::Records, 10, usize::MAX).unwrap();
+    assert_chain(&batch);
+    assert_eq!(
+        batch.iter().map(|pending| pending.id).collect::<Vec<_>>(),
+        [kept, record.id]
+    );
 }
 
 #[test]
