@@ -197,10 +197,10 @@ async fn play(
     )?;
     let searched = leak::search(
         &[&folder.server_data(), &folder.server_log()],
-        &declared.texts,
+        &declared.secrets(),
         enrolment.handset.as_str(),
     )?;
-    show::search(&mut context.out, &searched, declared.texts.len())?;
+    show::search(&mut context.out, &searched)?;
     let opened = declared
         .records
         .first()
@@ -232,7 +232,7 @@ async fn play(
         "scan": scan,
         "declared": declared.records,
         "receipts": receipts,
-        "texts_searched_for": declared.texts.len(),
+        "texts_searched_for": searched.texts,
         "texts_found_on_the_gateway": 0,
         "opened_with_the_records_key": opened.is_some(),
         "simulated_handsets": args.handsets,

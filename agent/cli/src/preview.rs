@@ -197,7 +197,7 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
                 message
                     .author
                     .as_ref()
-                    .map(|author| text::line(author.expose()))
+                    .map(|author| text::name(author.expose()))
                     .unwrap_or_default(),
                 // EXPOSE: likewise.
                 text::block(message.text.expose()),
@@ -210,6 +210,7 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
             ]
         })
         .collect();
+    out.line("")?;
     out.table(&["When", "Who", "Message", "Remarks"], rows)
 }
 
@@ -228,5 +229,6 @@ fn files(out: &mut Out, files: &[Attachment]) -> Result<(), Failure> {
             ]
         })
         .collect();
+    out.line("")?;
     out.table(&["File", "Bytes", "SHA-256"], rows)
 }

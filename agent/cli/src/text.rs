@@ -25,9 +25,20 @@ pub(crate) fn block(text: &str) -> String {
     shown
 }
 
-/// Text of one line: as [`block`], with line breaks shown as `⏎`.
+/// Text of one line: as [`block`], with line breaks, however many, shown as `⏎`.
 pub(crate) fn line(text: &str) -> String {
-    block(&text.replace("\r\n", "\n")).replace('\n', " ⏎ ")
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    block(&lines.join("\n")).replace('\n', " ⏎ ")
+}
+
+/// A name on one line: as [`line`], without the marks that WhatsApp puts around phone numbers.
+/// They hold nothing and turn nothing round; the marks that do are shown.
+pub(crate) fn name(text: &str) -> String {
+    let around = ['\u{200e}', '\u{202a}', '\u{202c}', '\u{2068}', '\u{2069}'];
+    line(&text.replace(around, ""))
 }
 
 /// [`line`], cut to at most `columns` terminal columns, with `…` where something was cut.
@@ -80,7 +91,7 @@ mod tests {
             "a\\u{1b}[2Jb\\u{7}\\u{9b}1m"
         );
         assert_eq!(block("over\rwritten"), "over\\u{d}written");
-        assert_eq!(line("one\r\ntwo\nthree"), "one ⏎ two ⏎ three");
+        assert_eq!(line("one\r\ntwo\n\nthree"), "one ⏎ two ⏎ three");
     }
 
     #[test]
@@ -93,6 +104,12 @@ mod tests {
             line("\u{2066}x\u{2069}\u{200f}"),
             "\\u{2066}x\\u{2069}\\u{200f}"
         );
+    }
+
+    #[test]
+    fn a_phone_number_is_shown_without_the_marks_around_it() {
+        assert_eq!(name("\u{202a}+44 7700 900123\u{202c}"), "+44 7700 900123");
+        assert_eq!(name("Bob \u{202e}ecilA"), "Bob \\u{202e}ecilA");
     }
 
     #[test]

@@ -180,7 +180,7 @@ pub(crate) fn row(message: &Message<'_>) -> Vec<String> {
         message.wall().strftime("%-d %b %Y, %H:%M").to_string(),
         message
             .author()
-            .map(|author| text::line(&author))
+            .map(|author| text::name(&author))
             .unwrap_or_default(),
         text::short(&message.text(), SHOWN_COLUMNS),
         remarks.join(", "),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use candour_core::agent::Agent;
 use candour_core::declaration::Draft;
+use candour_import::{Conversation, Layout};
 use candour_wire::content::{
     Capture, DeviceOwnership, Direction, Disappearing, Participant, Person, Significance, Text,
 };
@@ -57,8 +58,17 @@ const IOS: (&str, [(&str, &[u8]); 2]) = (
 pub(super) struct Declared {
     /// The records.
     pub(super) records: Vec<RecordId>,
-    /// Every text in them, to be searched for.
+    /// Messages, reasons and notes in them, in their order.
     pub(super) texts: Vec<Text>,
+    /// What else they hold: names, and texts of files.
+    others: Vec<Text>,
+}
+
+impl Declared {
+    /// Everything that must not be on the gateway.
+    pub(super) fn secrets(&self) -> Vec<Text> {
+        self.texts.iter().chain(&self.others).cloned().collect()
+    }
 }
 
 /// Lists the chats and declares some of their messages, each after its preview.
@@ -70,13 +80,14 @@ pub(super) fn declare(
     let mut declared = Declared {
         records: Vec::new(),
         texts: Vec::new(),
+        others: Vec::new(),
     };
     if let Some(path) = &args.chat {
         own(context, agent, args, path, &mut declared)?;
         return Ok(declared);
     }
     // The decision of 3 February with the file it rests on.
-    let mut decision = shipped(context, agent, ANDROID, "10-13")?;
+    let mut decision = shipped(context, agent, ANDROID, "10-13", &mut declared)?;
     decision.marking = Some("official-sensitive".into());
     decision.reason =
         Some("The minister was between meetings and the team used the group to reach her.".into());
@@ -86,7 +97,7 @@ pub(super) fn declare(
     });
     confirmed(context, agent, decision, &mut declared)?;
     // The approval of 13 March, which came on a private phone.
-    let mut approval = shipped(context, agent, IOS, "17-20")?;
+    let mut approval = shipped(context, agent, IOS, "17-20", &mut declared)?;
     approval.device = Some(DeviceOwnership::Private);
     approval.reason = Some("The approval was given from the car, outside office hours.".into());
     approval.exceptional_circumstances = Some(
@@ -145,14 +156,12 @@ fn own(
             role: None,
         });
     }
-    if args.yes {
-        return confirmed(context, agent, draft, declared);
-    }
     let checked = agent.preview(&draft)?;
     preview::show(&mut context.out, checked.content(), agent.policy().as_ref())?;
-    if !ask::confirm("Declare this to the demo's own server on this machine?")? {
+    if !args.yes && !ask::confirm("Declare this to the demo's own server on this machine?")? {
         return Err(Failure::NotConfirmed("nothing was declared"));
     }
+    // Names are not searched for here: one may be a department's, which the gateway knows.
     keep(agent, draft, declared)
 }
 
@@ -162,6 +171,7 @@ fn shipped(
     agent: &Agent,
     (name, files): (&str, [(&str, &[u8]); 2]),
     picked: &str,
+    declared: &mut Declared,
 ) -> Result<Draft, Failure> {
     let mut chat = Chat::read(name, Box::new(Cursor::new(zipped(&files)?)))?;
     let picked = {
@@ -182,6 +192,12 @@ fn shipped(
         if let Some(sealed) = chat.with_file(file, |reader| Ok(agent.attach(file, reader)?))? {
             draft.attachments.push(sealed);
         }
+        let text = chat.with_file(file, |reader| {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes)?;
+            Ok(String::from_utf8(bytes).ok())
+        })?;
+        declared.others.extend(text.flatten().map(Text::new));
     }
     Ok(draft)
 }
@@ -214,37 +230,43 @@ fn confirmed(
     declared: &mut Declared,
 ) -> Result<(), Failure> {
     let checked = agent.preview(&draft)?;
+    context.out.line("\nThis is declared:")?;
     preview::show(&mut context.out, checked.content(), agent.policy().as_ref())?;
-    keep(agent, draft, declared)
-}
-
-fn keep(agent: &Agent, draft: Draft, declared: &mut Declared) -> Result<(), Failure> {
-    let texts = draft.messages.iter().map(|message| message.text.clone());
-    declared.texts.extend(texts);
-    declared.texts.extend(
-        [
-            &draft.reason,
-            &draft.exceptional_circumstances,
-            &draft.substance,
-        ]
-        .into_iter()
-        .flatten()
-        .cloned(),
-    );
-    let checked = agent.preview(&draft)?;
-    declared.records.push(agent.declare(checked, None)?);
+    context.out.line("")?;
+    let names: Vec<Text> = draft
+        .participants
+        .iter()
+        .map(|person| &person.name)
+        .chain(draft.on_behalf_of.iter().map(|person| &person.name))
+        .chain(draft.attachments.iter().map(|file| &file.name))
+        .cloned()
+        .collect();
+    keep(agent, draft, declared)?;
+    declared.others.extend(names);
     Ok(())
 }
 
-fn list(
-    context: &mut Context<'_>,
-    conversation: &candour_import::Conversation<'_>,
-) -> Result<(), Failure> {
+fn keep(agent: &Agent, draft: Draft, declared: &mut Declared) -> Result<(), Failure> {
+    let checked = agent.preview(&draft)?;
+    declared.records.push(agent.declare(checked, None)?);
+    declared
+        .texts
+        .extend(draft.messages.iter().map(|message| message.text.clone()));
+    let words = [
+        &draft.reason,
+        &draft.exceptional_circumstances,
+        &draft.substance,
+    ];
+    declared.texts.extend(words.into_iter().flatten().cloned());
+    Ok(())
+}
+
+fn list(context: &mut Context<'_>, conversation: &Conversation<'_>) -> Result<(), Failure> {
     let title = conversation.title().map(text::line).unwrap_or_default();
     context.out.line(format!(
-        "“{title}”, {} messages, {}:",
+        "“{title}”, {} messages, exported by WhatsApp on {}:",
         conversation.len(),
-        conversation.layout().as_str().replace('_', " ")
+        phone(conversation.layout())
     ))?;
     context.out.table(
         &["No.", "When", "Who", "Message", "Remarks"],
@@ -253,6 +275,13 @@ fn list(
             .map(|message| message_row(&message))
             .collect(),
     )
+}
+
+const fn phone(layout: Layout) -> &'static str {
+    match layout {
+        Layout::AndroidDash => "Android",
+        _ => "an iPhone",
+    }
 }
 
 fn channels(agent: &Agent) -> Vec<ChannelId> {

@@ -50,6 +50,7 @@ pub(super) async fn enrol(
             let probe = SimulatedProbe {
                 department,
                 place,
+                simulated: share,
                 of,
             };
             work.push(handset(config, probe, token, Arc::clone(&clock)));

@@ -24,7 +24,9 @@ pub(super) struct SimulatedProbe {
     pub(super) department: usize,
     /// Place of the handset in its department, from 0.
     pub(super) place: u32,
-    /// Handsets that the shares count in this department.
+    /// Simulated handsets in this department.
+    pub(super) simulated: u32,
+    /// Handsets in this department, of which the shares are taken.
     pub(super) of: u32,
 }
 
@@ -81,7 +83,9 @@ impl SimulatedProbe {
             (Digest::of(seed.as_bytes()).to_hex(), place)
         };
         let own = draw(self.place);
-        let lower = (0..self.of).filter(|place| draw(*place) < own).count();
+        let lower = (0..self.simulated)
+            .filter(|place| draw(*place) < own)
+            .count();
         lower < with_it as usize
     }
 }
@@ -92,21 +96,30 @@ mod tests {
 
     #[test]
     fn the_share_of_handsets_with_an_app_is_the_one_that_was_set() {
-        let with = |app: &str, department: usize, of: u32| {
-            (0..of)
+        let with = |app: &str, department: usize, simulated: u32, of: u32| {
+            (0..simulated)
                 .filter(|place| {
                     SimulatedProbe {
                         department,
                         place: *place,
+                        simulated,
                         of,
                     }
                     .has(app)
                 })
                 .count()
         };
-        assert_eq!(with("whatsapp", 0, 64), 20, "31% of 64");
-        assert_eq!(with("whatsapp", 2, 64), 8, "13% of 64");
-        assert_eq!(with("microsoft-teams", 1, 73), 73);
-        assert_eq!(with("viber", 1, 73), 0);
+        assert_eq!(with("whatsapp", 0, 63, 64), 20, "31% of 64");
+        assert_eq!(with("whatsapp", 2, 64, 64), 8, "13% of 64");
+        assert_eq!(with("microsoft-teams", 1, 73, 73), 73);
+        assert_eq!(with("viber", 1, 73, 73), 0);
+    }
+
+    #[test]
+    fn every_app_with_a_share_is_in_the_catalogue() {
+        let catalogue = candour_core::catalogue::bundled();
+        for (app, _) in SHARES {
+            assert!(catalogue.contains(&app.parse().unwrap()), "{app}");
+        }
     }
 }

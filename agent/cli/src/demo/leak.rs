@@ -2,8 +2,11 @@
 //!
 //! Every file of the server's folder is read as bytes: database, write-ahead log, attachments,
 //! keys, log. A text counts as found as it stands and in base64 at each of its three alignments,
-//! since records travel in base64. So that a search that looks in the wrong place cannot pass,
-//! it must also find something that is known to be there.
+//! since records travel in base64; it is cut where JSON would escape a character, so that JSON in
+//! clear does not hide it.
+//!
+//! A search that looks in the wrong place finds nothing either. So it must also find something
+//! that every record has in clear, both as it stands and in base64, or it proves nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -24,8 +27,12 @@ pub(super) struct Searched {
     pub(super) files: usize,
     /// Their bytes.
     pub(super) bytes: u64,
-    /// How often what is known to be there was found.
-    pub(super) control: usize,
+    /// Texts that were searched for.
+    pub(super) texts: usize,
+    /// Texts that are too short to be searched for.
+    pub(super) too_short: usize,
+    /// How often what is known to be there was found: as it stands, and in base64.
+    pub(super) control: (usize, usize),
 }
 
 /// Searches everything below `places` for `texts`, and for `control`, which must be there.
@@ -34,17 +41,21 @@ pub(super) struct Searched {
 ///
 /// [`DemoError::Leak`] when a text is found, [`DemoError::BlindSearch`] when `control` is not.
 pub(super) fn search(places: &[&Path], texts: &[Text], control: &str) -> Result<Searched, Failure> {
-    let needles: Vec<Vec<u8>> = texts
+    // EXPOSE: compared with the bytes on disk; on a match only the file is named.
+    let pieces: Vec<Vec<&str>> = texts.iter().map(|text| pieces(text.expose())).collect();
+    let needles: Vec<Vec<u8>> = pieces
         .iter()
-        // EXPOSE: compared with the bytes on disk; on a match only the file is named.
-        .map(|text| text.expose().as_bytes())
-        .filter(|text| text.len() >= NEEDLE_MIN_BYTES)
-        .flat_map(forms)
+        .flatten()
+        .flat_map(|piece| forms(piece))
         .collect();
+    let too_short = pieces.iter().filter(|pieces| pieces.is_empty()).count();
+    let control = forms(control);
     let mut searched = Searched {
         files: 0,
         bytes: 0,
-        control: 0,
+        texts: texts.len() - too_short,
+        too_short,
+        control: (0, 0),
     };
     for path in files(places)? {
         let bytes = std::fs::read(&path).map_err(|source| Failure::File {
@@ -59,24 +70,44 @@ pub(super) fn search(places: &[&Path], texts: &[Text], control: &str) -> Result<
         }
         searched.files += 1;
         searched.bytes += bytes.len() as u64;
-        searched.control += memmem::find_iter(&bytes, control.as_bytes()).count();
+        for (place, form) in control.iter().enumerate() {
+            let found = memmem::find_iter(&bytes, form).count();
+            let count = if place == 0 {
+                &mut searched.control.0
+            } else {
+                &mut searched.control.1
+            };
+            *count += found;
+        }
     }
-    if searched.control == 0 {
+    if searched.control.0 == 0 || searched.control.1 == 0 {
         return Err(DemoError::BlindSearch.into());
     }
     Ok(searched)
 }
 
+/// The parts of a text that JSON shows as they are and that are long enough.
+fn pieces(text: &str) -> Vec<&str> {
+    let escaped = |c: char| c.is_control() || c == '"' || c == '\\';
+    text.split(escaped)
+        .map(str::trim)
+        .filter(|piece| piece.len() >= NEEDLE_MIN_BYTES)
+        .collect()
+}
+
 /// A text as it stands, and the part of its base64 that does not depend on its neighbours, for
 /// each place in a group of three bytes that it may start at.
-fn forms(text: &[u8]) -> Vec<Vec<u8>> {
+fn forms(text: &str) -> Vec<Vec<u8>> {
+    let text = text.as_bytes();
     let mut forms = vec![text.to_vec()];
     for skip in 0..3 {
         let whole = text.get(skip..).unwrap_or_default();
         let inner = whole.get(..whole.len() / 3 * 3).unwrap_or_default();
-        for encoded in [STANDARD_NO_PAD.encode(inner), URL_SAFE_NO_PAD.encode(inner)] {
-            forms.push(encoded.into_bytes());
+        let (standard, url_safe) = (STANDARD_NO_PAD.encode(inner), URL_SAFE_NO_PAD.encode(inner));
+        if url_safe != standard {
+            forms.push(url_safe.into_bytes());
         }
+        forms.push(standard.into_bytes());
     }
     forms
 }
@@ -107,37 +138,58 @@ mod tests {
 
     const TEXT: &str = "The Minister has agreed clause 14.";
 
-    fn searched(content: &[u8]) -> Result<Searched, Failure> {
+    fn searched(content: &str) -> Result<Searched, Failure> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("deep")).unwrap();
         std::fs::write(dir.path().join("deep/file"), content).unwrap();
-        search(&[dir.path()], &[TEXT.into(), "ok".into()], "handset-1")
+        let quoted = Text::from("She said:\n\"it goes ahead on Monday\"");
+        search(
+            &[dir.path()],
+            &[TEXT.into(), "ok".into(), quoted],
+            "handset-number-1",
+        )
+    }
+
+    fn in_clear(content: &str) -> String {
+        format!(
+            "handset-number-1 {} {content}",
+            STANDARD_NO_PAD.encode("{handset-number-1}")
+        )
     }
 
     #[test]
     fn a_text_is_found_as_it_stands_and_in_base64_at_any_alignment() {
-        let leak = |content: Vec<u8>| matches!(searched(&content), Err(Failure::Demo(DemoError::Leak(path))) if path.ends_with("deep/file"));
-        assert!(leak(format!("handset-1 xx{TEXT}xx").into_bytes()));
+        let leak = |content: &str| {
+            let path = match searched(&in_clear(content)) {
+                Err(Failure::Demo(DemoError::Leak(path))) => path,
+                _ => return false,
+            };
+            path.ends_with("deep/file")
+        };
+        assert!(leak(&format!("xx{TEXT}xx")));
         for before in ["", "1", "22", "333"] {
             let json = format!("{before}{TEXT}\"}}");
-            assert!(
-                leak(format!("handset-1 {}", STANDARD_NO_PAD.encode(&json)).into_bytes()),
-                "{before}"
-            );
-            assert!(
-                leak(format!("handset-1 {}", URL_SAFE_NO_PAD.encode(&json)).into_bytes()),
-                "{before}"
-            );
+            assert!(leak(&STANDARD_NO_PAD.encode(&json)), "{before}");
+            assert!(leak(&URL_SAFE_NO_PAD.encode(&json)), "{before}");
         }
+        assert!(
+            leak(r#"{"text":"She said:\n\"it goes ahead on Monday\""}"#),
+            "escaped in JSON"
+        );
     }
 
     #[test]
     fn a_search_passes_only_when_it_finds_what_must_be_there() {
-        let found = searched(b"handset-1, handset-1 and sealed bytes, ok").unwrap();
-        assert_eq!((found.files, found.control), (1, 2));
-        assert!(matches!(
-            searched(b"nothing"),
-            Err(Failure::Demo(DemoError::BlindSearch))
-        ));
+        let found = searched(&in_clear("sealed bytes, ok")).unwrap();
+        assert_eq!(
+            (found.files, found.texts, found.too_short, found.control),
+            (1, 2, 1, (1, 1))
+        );
+        for blind in ["nothing", "handset-number-1 but nothing in base64"] {
+            assert!(
+                matches!(searched(blind), Err(Failure::Demo(DemoError::BlindSearch))),
+                "{blind}"
+            );
+        }
     }
 }
