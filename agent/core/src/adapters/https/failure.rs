@@ -16,32 +16,26 @@ use crate::reply::legible;
 /// Finds the cause of a failed request.
 pub(super) fn classify(error: &(dyn StdError + 'static), by_proxy: bool) -> TransportError {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    let mut innermost = error;
+    let (mut innermost, mut io) = (error, None);
     while let Some(error) = cause {
         if let Some(tls) = error.downcast_ref::<TlsError>() {
             return of_tls(tls);
         }
         innermost = error;
         // `source` of an I/O error is the source of what it wraps, not what it wraps.
-        cause = match error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            Some(wrapped) => Some(wrapped),
+        cause = match error.downcast_ref::<io::Error>() {
+            Some(error) => {
+                io = Some(error.kind());
+                error
+                    .get_ref()
+                    .map(|wrapped| wrapped as &(dyn StdError + 'static))
+            }
             None => error.source(),
         };
     }
-    of_connection(error, innermost, by_proxy)
-}
-
-fn of_connection(
-    error: &(dyn StdError + 'static),
-    innermost: &(dyn StdError + 'static),
-    by_proxy: bool,
-) -> TransportError {
     let detail = legible(&innermost.to_string());
-    let error = error.downcast_ref::<reqwest::Error>();
-    if error.is_some_and(reqwest::Error::is_connect) {
+    let request = error.downcast_ref::<reqwest::Error>();
+    if request.is_some_and(reqwest::Error::is_connect) {
         // Behind a proxy, only the proxy can be reached or not; the rest it reports in its own way.
         return if by_proxy {
             TransportError::Proxy(detail)
@@ -49,14 +43,23 @@ fn of_connection(
             TransportError::Unreachable(detail)
         };
     }
-    if innermost.is::<io::Error>() || error.is_some_and(cut_off) {
-        return TransportError::Unreachable(detail);
+    let cut_off = match io {
+        // hyper reports what it cannot parse in a body in this way.
+        Some(kind) => !matches!(
+            kind,
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+        ),
+        None => request.is_some_and(closed_early),
+    };
+    if cut_off {
+        TransportError::Unreachable(detail)
+    } else {
+        TransportError::Malformed(detail)
     }
-    TransportError::Malformed(detail)
 }
 
-/// The server closed the connection in the middle of a request or a reply.
-fn cut_off(error: &reqwest::Error) -> bool {
+/// The server closed the connection in place of a reply.
+fn closed_early(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(hyper) = error.downcast_ref::<hyper::Error>() {

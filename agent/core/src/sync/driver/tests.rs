@@ -5,15 +5,12 @@ mod upkeep;
 
 use std::time::Duration;
 
-use candour_wire::api::{BatchReply, RecordResult};
-use candour_wire::log::LeafSalt;
 use jiff::SignedDuration;
 
 use self::department::{Trouble, problem};
 use self::phone::Phone;
 use super::*;
 use crate::ports::{Clock as _, Home as _, Response, TransportError};
-use crate::testing;
 
 fn code(report: &SyncReport) -> Option<Code> {
     report.failure.as_ref().map(|failure| failure.code)
