@@ -129,13 +129,12 @@ async fn what_the_server_says_of_the_handsets_certificate_is_told_apart() {
         })
         .await;
         let endpoint = endpoint(&server, &authority, Some(client(&authority)));
-        let refused = connector()
-            .connect(&endpoint)
-            .unwrap()
-            .send(get("/"))
-            .await
-            .unwrap_err();
-        assert_eq!(refused, expected);
+        let mut upload = get("/");
+        (upload.method, upload.body) = (Method::Put, vec![0; 1 << 20]);
+        for request in [get("/"), upload] {
+            let transport = connector().connect(&endpoint).unwrap();
+            assert_eq!(transport.send(request).await.unwrap_err(), expected);
+        }
     }
 }
 

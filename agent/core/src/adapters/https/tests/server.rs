@@ -73,10 +73,10 @@ impl Server {
         let log = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let Ok(stream) = acceptor.accept(stream).await else {
-                    continue;
-                };
-                serve(stream, &setup.reply, &log).await;
+                match acceptor.accept(stream).into_fallible().await {
+                    Ok(stream) => serve(stream, &setup.reply, &log).await,
+                    Err((_, stream)) => linger(stream).await,
+                }
             }
         });
         Self {
@@ -103,6 +103,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Takes in what the client still sends: closing with unread bytes would reset the connection and
+/// lose the alert that is on its way.
+async fn linger(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
 }
 
 fn config(authority: &Authority, setup: &Setup) -> ServerConfig {
