@@ -9,9 +9,11 @@ use candour_import::ImportError;
 use candour_wire::Code;
 use serde_json::{Value, json};
 
+use crate::args::flag_of;
 use crate::demo::DemoError;
 use crate::exit::Exit;
 use crate::selection::SelectionError;
+use crate::text;
 
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
@@ -117,34 +119,66 @@ impl Failure {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
+    /// What was wrong in this case, with its causes. Never content.
+    fn detail(&self) -> String {
+        let mut detail = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let told = error.to_string();
+            // Some errors of other libraries repeat their cause.
+            if !detail.ends_with(&told) {
+                detail.push_str(": ");
+                detail.push_str(&told);
+            }
+            cause = error.source();
+        }
+        detail
+    }
+
     /// Lines for people.
     pub(crate) fn lines(&self) -> Vec<String> {
         let code = self.code();
-        let mut lines = vec![format!(
-            "error[{code}]: {}. {}",
-            code.title(),
-            self.advice()
-        )];
-        let violations = self.violations();
-        for violation in &violations.0 {
-            let code = violation.code;
-            let detail = violation
-                .detail
-                .as_ref()
-                .map(|d| format!(" ({d})"))
+        let violations = &self.violations().0;
+        let told = |title: &str, detail: Option<&String>, advice: &str| {
+            let detail = detail
+                .map(|detail| format!(" ({})", text::line(detail)))
                 .unwrap_or_default();
-            let flag = crate::args::flag_of(violation.field);
-            lines.push(format!(
-                "  {flag}: {}{detail}. {}",
-                code.title(),
-                code.advice()
-            ));
-        }
-        if violations.0.is_empty() {
-            for detail in self.to_string().lines() {
-                lines.push(format!("  {}", crate::text::line(detail)));
+            format!("{title}{detail}. {advice}")
+        };
+        let mut lines = match violations.as_slice() {
+            [] => {
+                let mut lines = vec![format!(
+                    "error[{code}]: {}",
+                    told(code.title(), None, self.advice())
+                )];
+                lines.extend(
+                    self.detail()
+                        .lines()
+                        .map(|detail| format!("  {}", text::line(detail))),
+                );
+                lines
             }
-        } else if let Self::Incomplete { draft, .. } = self {
+            [only] => {
+                let sentence = told(code.title(), only.detail.as_ref(), self.advice());
+                vec![
+                    format!("error[{code}]: {sentence}"),
+                    format!("  {}", flag_of(only.field)),
+                ]
+            }
+            several => {
+                let number = several.len();
+                let mut lines = vec![format!(
+                    "error[{code}]: {number} things are missing or against the rules."
+                )];
+                lines.extend(several.iter().map(|violation| {
+                    let code = violation.code;
+                    let sentence = told(code.title(), violation.detail.as_ref(), code.advice());
+                    format!("  {} [{code}]: {sentence}", flag_of(violation.field))
+                }));
+                lines
+            }
+        };
+        if let Self::Incomplete { draft, .. } = self {
             lines.push(format!(
                 "  What you entered is kept: candour drafts declare {draft}"
             ));
@@ -165,7 +199,7 @@ impl Failure {
             "code": code,
             "title": code.title(),
             "advice": self.advice(),
-            "detail": self.to_string(),
+            "detail": self.detail(),
             "exit": self.exit() as u8,
         });
         if let (Some(object), false) = (error.as_object_mut(), fields.is_empty()) {
@@ -226,6 +260,22 @@ mod tests {
             failure.to_json()["error"]["fields"][1]["field"],
             "exceptional_circumstances"
         );
+    }
+
+    #[test]
+    fn the_causes_of_an_error_are_told_once() {
+        let cause = std::io::Error::other("the disk is gone");
+        let failure = Failure::Agent(AgentError::AttachmentUnreadable(cause));
+        assert_eq!(
+            failure.lines()[1],
+            "  the file cannot be read: the disk is gone"
+        );
+        let cause = std::io::Error::other("no such file");
+        let failure = Failure::File {
+            path: "a.txt".into(),
+            source: cause,
+        };
+        assert_eq!(failure.lines()[1], "  a.txt cannot be read: no such file");
     }
 
     #[test]

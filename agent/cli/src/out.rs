@@ -5,13 +5,17 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use crate::failure::Failure;
 
 /// Widest table: longer lines are hard to read. Narrowest: below it, columns fall apart.
 const WIDTH: std::ops::RangeInclusive<usize> = 80..=120;
+
+/// Widest first column that is never broken, in columns: a record's id, which is copied, fits.
+const UNBROKEN_MAX: usize = 40;
 
 /// Where a command's results go.
 pub(crate) struct Out {
@@ -72,7 +76,15 @@ impl Out {
         if !headings.is_empty() {
             table.set_header(headings);
         }
+        let first = rows
+            .iter()
+            .filter_map(|row| row.first())
+            .flat_map(|cell| cell.lines());
+        let widest = first.map(UnicodeWidthStr::width).max().unwrap_or(0);
         table.add_rows(rows);
+        if let Some(column) = table.column_mut(0).filter(|_| widest <= UNBROKEN_MAX) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         self.line(table.trim_fmt())
     }
 
@@ -124,7 +136,6 @@ pub(crate) fn can_ask() -> bool {
 
 /// Breaks `text` at blanks so that no line is wider than `columns`, where words allow.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
-    use unicode_width::UnicodeWidthStr as _;
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut current = String::new();

@@ -8,6 +8,7 @@ use candour_core::agent::Agent;
 use candour_core::declaration::{Draft, Preview, Violations, refuse_above_official_sensitive};
 use candour_wire::attachment::{self, AttachmentSummary, EncryptError};
 use candour_wire::content::Attachment;
+use candour_wire::policy::Policy;
 use candour_wire::{Code, RecordId};
 use serde_json::json;
 
@@ -119,11 +120,11 @@ pub(super) fn proceed(
     };
     refuse(&job.draft)?;
     let may_ask = out::can_ask() && !context.out.is_json() && !job.act.yes && !job.act.save;
-    let policy = agent.policy();
-    if let (true, Some(policy)) = (may_ask, &policy) {
+    let policy = policy_of(agent)?;
+    if may_ask {
         // Files count as content, so they are not asked for.
         let asked = if job.files.is_empty() {
-            ask::complete(&mut job.draft, policy, agent.config())
+            ask::complete(&mut job.draft, &policy, agent.config())
         } else {
             Ok(())
         };
@@ -160,7 +161,7 @@ pub(super) fn proceed(
     } else {
         "This will be declared:"
     })?;
-    preview::show(&mut context.out, checked.content(), policy.as_ref())?;
+    preview::show(&mut context.out, checked.content(), Some(&policy))?;
     if job.act.dry_run {
         context
             .out
@@ -179,6 +180,16 @@ pub(super) fn proceed(
         ));
     }
     queue(context, agent, checked, &job)
+}
+
+/// The policy to declare under. Before enrolment there is none, and then enrolment is what is
+/// missing.
+fn policy_of(agent: &Agent) -> Result<Policy, Failure> {
+    match agent.policy() {
+        Some(policy) => Ok(policy),
+        None if agent.status()?.handset.is_none() => Err(AgentError::NotEnrolled.into()),
+        None => Err(AgentError::PolicyMissing.into()),
+    }
 }
 
 fn queue(

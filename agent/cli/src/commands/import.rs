@@ -9,14 +9,14 @@ use candour_wire::attachment;
 use serde_json::{Value, json};
 
 use super::Context;
-use super::declare::{Job, proceed};
+use super::declare::{self, Job, proceed};
 use crate::args::Import;
 use crate::chat::{self, Chat, Filter};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
 use crate::out::Out;
-use crate::{form, out, settings, text};
+use crate::{out, settings, text};
 
 /// Message times without a zone, where there is no configuration that says otherwise.
 const DEFAULT_ZONE: &str = "Europe/London";
@@ -58,15 +58,12 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
     };
     let mut draft = picked.draft;
     let mut inputs = Inputs::default();
-    form::fill(&mut draft, &args.fields, zone, &mut inputs)?;
+    declare::fill(&agent, &mut draft, &args.fields, &mut inputs)?;
     let mut left_out = BTreeSet::new();
     for name in picked.files.iter().filter(|_| !args.no_files) {
         let sealed = chat.with_file(name, |reader| {
             if args.act.dry_run {
-                return super::declare::summary_only(
-                    name,
-                    attachment::encrypt(reader, std::io::sink()),
-                );
+                return declare::summary_only(name, attachment::encrypt(reader, std::io::sink()));
             }
             Ok(agent.attach(name, reader)?)
         })?;

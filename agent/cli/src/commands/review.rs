@@ -10,7 +10,7 @@ use crate::args::{Status, Verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
-use crate::text::{line, short};
+use crate::text::line;
 
 pub(super) fn status(context: &mut Context<'_>, args: &Status) -> Result<Exit, Failure> {
     let agent = context.open()?;
@@ -109,21 +109,19 @@ pub(super) fn sent(context: &mut Context<'_>) -> Result<Exit, Failure> {
         let rows = items
             .iter()
             .map(|item| {
+                let made = item
+                    .created
+                    .map_or_else(|| "–".to_owned(), |created| when(created, config));
                 vec![
-                    item.id.to_string(),
-                    kind_name(item.kind).to_owned(),
-                    item.created
-                        .map_or_else(|| "–".to_owned(), |created| when(created, config)),
-                    what(item, 48),
-                    state(item),
-                    item.policy.to_string(),
+                    format!("{}\n{}, {made}", item.id, kind_name(item.kind)),
+                    what(item),
+                    format!("{}\npolicy {}", state(item), item.policy),
                 ]
             })
             .collect();
-        context.out.table(
-            &["Record", "Kind", "Made", "What and why", "State", "Policy"],
-            rows,
-        )?;
+        context
+            .out
+            .table(&["Record", "What, and why", "State"], rows)?;
     }
     let mut told: Vec<&str> = Vec::new();
     for refused in items.iter().filter_map(|item| item.refused.as_ref()) {
@@ -155,16 +153,14 @@ pub(super) fn verify(context: &mut Context<'_>, args: &Verify) -> Result<Exit, F
                     v.id.to_string(),
                     kind_name(v.kind).to_owned(),
                     when(v.created, config),
-                    v.index.to_string(),
-                    v.log_size.to_string(),
+                    format!("{} of {}", v.index, v.log_size),
                     finding(v).to_owned(),
                 ]
             })
             .collect();
-        context.out.table(
-            &["Record", "Kind", "Made", "Log index", "Of", "Receipt"],
-            rows,
-        )?;
+        context
+            .out
+            .table(&["Record", "Kind", "Made", "Log index", "Receipt"], rows)?;
     }
     let bad = verified
         .iter()
@@ -211,12 +207,13 @@ fn checkpoint(path: &std::path::Path, inputs: &mut Inputs) -> Result<String, Fai
 }
 
 /// What a record says and why it was made.
-pub(crate) fn what(item: &SentItem, columns: usize) -> String {
+fn what(item: &SentItem) -> String {
     match &item.summary {
         // EXPOSE: the holder's own list (invariant I8).
-        Some(summary) => short(
-            &format!("{}; {}", summary.what.expose(), summary.why.expose()),
-            columns,
+        Some(summary) => format!(
+            "{}\n{}",
+            line(summary.what.expose()),
+            line(summary.why.expose())
         ),
         None => "cannot be read any more".to_owned(),
     }
