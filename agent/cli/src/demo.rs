@@ -49,6 +49,9 @@ const MARKER: &str = "made-by-candour-demo";
 /// The person whose machine this is, in the demo: a name in the shipped chats.
 const HOLDER: (&str, &str) = ("Priya Sample", "Private secretary");
 
+/// The person whose machine this is where the chat is the user's own.
+const OWN_HOLDER: (&str, &str) = ("The holder of this machine", "Trying Candour out");
+
 /// Where the demo keeps what.
 struct Folder {
     root: PathBuf,
@@ -159,7 +162,15 @@ async fn play(
         "This machine enrols over EST (RFC 7030) with a one-time token",
     )?;
     let pushed = server.agent_config(&folder.server_data(), DEPARTMENTS[0].0, &addresses)?;
-    let config = write_config(&folder.handset_home(), pushed)?;
+    let config = write_config(
+        &folder.handset_home(),
+        pushed,
+        if args.chat.is_some() {
+            OWN_HOLDER
+        } else {
+            HOLDER
+        },
+    )?;
     let agent = open(context, &folder.handset_home(), &config)?;
     let token = server.tokens(&folder.server_data(), DEPARTMENTS[0].0, 1)?;
     let token = token.into_iter().next().ok_or(DemoError::Reply {
@@ -222,7 +233,13 @@ async fn play(
     }
 
     step(context, 8, "What to try next")?;
-    show::next(&mut context.out, &folder.root, server, &addresses)?;
+    show::next(
+        &mut context.out,
+        &folder.root,
+        server,
+        &addresses,
+        args.once,
+    )?;
     context.out.json(&json!({
         "folder": folder.root,
         "home": folder.handset_home(),
@@ -245,9 +262,13 @@ fn step(context: &mut Context<'_>, number: u32, what: &str) -> Result<(), Failur
 }
 
 /// Writes the configuration that the server printed, with the holder's name, as a person would.
-fn write_config(home: &Path, mut object: Map<String, Value>) -> Result<Config, Failure> {
-    object.insert("holder_name".into(), HOLDER.0.into());
-    object.insert("holder_role".into(), HOLDER.1.into());
+fn write_config(
+    home: &Path,
+    mut object: Map<String, Value>,
+    (name, role): (&str, &str),
+) -> Result<Config, Failure> {
+    object.insert("holder_name".into(), name.into());
+    object.insert("holder_role".into(), role.into());
     let path = home.join("config.toml");
     let failed = |source| Failure::FileWrite {
         path: path.clone(),

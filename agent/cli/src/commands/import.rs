@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use candour_core::config::Config;
-use candour_import::{Conversation, Message};
+use candour_import::{Conversation, Message, OrderBasis};
 use candour_wire::ChannelId;
 use candour_wire::attachment;
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ fn list(
         listed.len(),
         chat.len()
     ))?;
-    if chat.order_basis().is_inferred() {
+    if chat.order_basis() == OrderBasis::Monotonic {
         out.line("Day and month were told apart by the order of the messages; check that the dates are right.")?;
     }
     if chat.doubtful() > 0 {

@@ -58,6 +58,11 @@ impl Addresses {
         format!("https://{}", self.handset)
     }
 
+    /// What it listens on: enrolment and log, enrolled handsets, health and metrics.
+    pub(super) const fn sockets(&self) -> (SocketAddr, SocketAddr, SocketAddr) {
+        (self.public, self.handset, self.ops)
+    }
+
     /// Address for health and metrics.
     pub(super) fn ops_url(&self) -> String {
         format!("http://{}", self.ops)

@@ -167,10 +167,19 @@ pub(super) fn next(
     root: &Path,
     server: &Server,
     addresses: &Addresses,
+    stopped: bool,
 ) -> Result<(), Failure> {
     let own = std::env::current_exe()?;
     let candour = format!("{} --home {}", own.display(), quoted(&root.join("handset")));
     let data = format!("{} --data {}", server.shown(), quoted(&root.join("server")));
+    if stopped {
+        let (public, handset, ops) = addresses.sockets();
+        let listen =
+            format!("--public-listen {public} --handset-listen {handset} --ops-listen {ops}");
+        out.line(format!(
+            "  The server stops now. To start it again:\n      {data} serve {listen}"
+        ))?;
+    }
     for (what, command) in [
         ("What left this machine, and why", format!("{candour} sent")),
         ("How it fares", format!("{candour} status")),
