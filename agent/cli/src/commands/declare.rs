@@ -259,10 +259,14 @@ fn incomplete(agent: &Agent, job: &Job<'_>, violations: Violations) -> Failure {
 
 /// Keeps what was entered and tells where, beside why it was not declared.
 fn keep(agent: &Agent, job: &Job<'_>, failure: Failure) -> Failure {
-    if let Ok(id) = agent.save_draft(job.stored, &job.draft) {
-        out::note(&format!(
+    match agent.save_draft(job.stored, &job.draft) {
+        Ok(id) => out::note(&format!(
             "What you entered is kept: candour drafts declare {id}"
-        ));
+        )),
+        Err(error) => out::note(&format!(
+            "What you entered could not be kept [{}]: {error}",
+            error.code()
+        )),
     }
     failure
 }
