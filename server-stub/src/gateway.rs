@@ -103,4 +103,6 @@ impl std::ops::Deref for Gateway {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -178,3 +178,6 @@ fn unsealed(key: &RecordsPrivateKey, record: &Record) -> Result<Content, CliErro
         _ => Content::Declared(Box::new(serde_json::from_slice(bytes).map_err(unreadable)?)),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,6 +18,10 @@ pub(super) fn json(value: &impl Serialize) {
     text(&serde_json::to_string_pretty(value).expect("what is printed is plain data"));
 }
 
+/// One line under the header, so that rows can be cut with other tools.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// Prints a table.
 pub(super) fn table<const N: usize>(
     header: [&str; N],
@@ -26,7 +29,7 @@ pub(super) fn table<const N: usize>(
 ) {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     table.add_rows(rows.into_iter().map(|row| row.map(|cell| clean(&cell))));

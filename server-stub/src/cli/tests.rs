@@ -1,1 +1,156 @@
+use std::path::Path;
 
+use clap::CommandFactory as _;
+
+use super::*;
+
+/// Runs a command on a data directory and returns its exit code.
+pub(super) fn code(data: &Path, arguments: &[&str]) -> u8 {
+    let data = data.to_str().unwrap();
+    let arguments = ["candour-server", "--data", data, "--json"]
+        .into_iter()
+        .chain(arguments.iter().copied());
+    let outcome = Arguments::try_parse_from(arguments).map(dispatch);
+    match outcome {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => error.exit_code(),
+        Err(error) => u8::try_from(error.exit_code()).unwrap(),
+    }
+}
+
+pub(super) const INIT: [&str; 7] = [
+    "init",
+    "--department",
+    "hm-treasury",
+    "--name",
+    "HM Treasury",
+    "--host",
+    "localhost",
+];
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn init_sets_up_once_and_never_overwrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(code(&data, &["token", "new"]), 3, "not set up yet");
+    assert_eq!(code(&data, &INIT), 0);
+    let ca = std::fs::read(data.join("ca.pem")).unwrap();
+    assert_eq!(code(&data, &INIT), 5);
+    assert_eq!(std::fs::read(data.join("ca.pem")).unwrap(), ca);
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "nothing is left beside it"
+    );
+}
+
+#[test]
+fn a_refused_init_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut arguments = INIT;
+    arguments[6] = "not a host";
+    assert_eq!(code(&data, &arguments), 2);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn each_department_has_a_records_key_and_a_policy_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(code(&data, &INIT), 0);
+    assert_eq!(
+        code(&data, &["department", "add", "home-office", "Home Office"]),
+        0
+    );
+    assert_eq!(
+        code(&data, &["department", "add", "home-office", "Home Office"]),
+        5
+    );
+    assert_eq!(code(&data, &["token", "new"]), 2, "which department?");
+    assert_eq!(code(&data, &["token", "new", "--department", "dwp"]), 4);
+    assert_eq!(
+        code(
+            &data,
+            &[
+                "token",
+                "new",
+                "--department",
+                "home-office",
+                "--count",
+                "3"
+            ]
+        ),
+        0
+    );
+    let keys = ["records", "home-office"]
+        .map(|name| files::read_secret(&data.join(format!("records-role/{name}.key"))).unwrap());
+    assert_ne!(keys[0], keys[1]);
+    assert_eq!(
+        code(&data, &["policy", "show", "--department", "home-office"]),
+        0
+    );
+    assert!(
+        files::read(&data.join("agent/home-office.toml"))
+            .unwrap()
+            .contains("home-office")
+    );
+}
+
+#[test]
+fn what_is_not_there_has_its_own_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(code(&data, &INIT), 0);
+    let handset = candour_wire::HandsetId::derive(b"nobody").to_string();
+    assert_eq!(
+        code(&data, &["handset", "revoke", &handset, "--reason", "lost"]),
+        4
+    );
+    assert_eq!(
+        code(&data, &["handset", "revoke", &handset, "--reason", " "]),
+        2
+    );
+    let record = candour_wire::RecordId::make(SystemClock.now()).to_string();
+    let key = data.join("records-role/records.key");
+    let open = [
+        "open",
+        &record,
+        "--key",
+        key.to_str().unwrap(),
+        "--reason",
+        "FOI 123",
+        "--who",
+        "tester",
+    ];
+    assert_eq!(code(&data, &open), 4);
+    let wrong = data.join("policy.key");
+    let open = [
+        "open",
+        &record,
+        "--key",
+        wrong.to_str().unwrap(),
+        "--reason",
+        "FOI 123",
+        "--who",
+        "tester",
+    ];
+    assert_eq!(code(&data, &open), 5);
+    for command in [
+        &["audit"][..],
+        &["checkpoint"],
+        &["config", "show"],
+        &["config", "keys"],
+        &["prevalence"],
+        &["handset", "list"],
+        &["agent-config"],
+        &["certificate", "renew"],
+    ] {
+        assert_eq!(code(&data, command), 0, "{command:?}");
+    }
+}

@@ -140,3 +140,6 @@ async fn listener(
         metrics: Arc::clone(&gateway.metrics),
     })
 }
+
+#[cfg(test)]
+mod tests;
