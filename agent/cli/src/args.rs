@@ -299,7 +299,7 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "DIR", default_value = ".demo", value_hint = ValueHint::DirPath)]
     pub(crate) keep: PathBuf,
     /// How to start candour-server, where it is not found by itself: a path, or words separated by blanks
-    #[arg(long, env = "CANDOUR_SERVER_COMMAND", value_name = "COMMAND")]
+    #[arg(long, env = "CANDOUR_DEMO_SERVER", value_name = "COMMAND")]
     pub(crate) server_command: Option<String>,
     /// Simulated handsets
     #[arg(long, default_value_t = 200, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=5_000))]
