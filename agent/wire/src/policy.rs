@@ -291,10 +291,15 @@ impl Catalogue {
 /// (Government Security Classifications, June 2023: the tiers SECRET and TOP SECRET).
 ///
 /// It looks for the word SECRET anywhere, so that `UK SECRET`, `top-secret` and `Secret – UKEO`
-/// are all caught; a foreign or NATO marking such as `NATO CONFIDENTIAL` is caught as well.
+/// are all caught; a foreign or NATO marking such as `NATO CONFIDENTIAL` is caught as well. A
+/// secretary is no secret: `Permanent Secretary only` is an everyday handling instruction.
 #[must_use]
 pub fn above_official_sensitive(marking: &str) -> bool {
-    let folded: String = marking.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let folded: String = marking
+        .to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !["secretary", "secretari"].iter().any(|person| word.contains(person)))
+        .collect();
     ["secret", "confidential", "strap"].iter().any(|word| folded.contains(word))
 }
 
@@ -309,6 +314,16 @@ mod tests {
         }
         for marking in ["official", "OFFICIAL-SENSITIVE", "official-sensitive-commercial", ""] {
             assert!(!above_official_sensitive(marking), "{marking}");
+        }
+    }
+
+    #[test]
+    fn a_secretary_is_no_secret_and_hides_none() {
+        for handling in ["Permanent Secretary only", "private secretaries", "Secretariat", "the Under-Secretary's office"] {
+            assert!(!above_official_sensitive(handling), "{handling}");
+        }
+        for marking in ["SECRET ARTICLE", "Secret: for the Secretary of State", "S E C R E T A R M Y"] {
+            assert!(above_official_sensitive(marking), "{marking}");
         }
     }
 
