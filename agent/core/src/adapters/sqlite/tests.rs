@@ -217,6 +217,36 @@ fn a_damaged_store_is_set_aside_and_a_new_one_begun() {
 }
 
 #[test]
+fn a_row_that_its_index_has_lost_is_found_again() {
+    let home = Home::new();
+    let keys: Vec<_> = (10..40_u8).map(|n| [b"key-".as_slice(), &[n; 8]].concat()).collect();
+    let rows: Vec<_> = keys.iter().map(|key| put(key, b"value")).collect();
+    home.open().apply(&rows).unwrap();
+    let sound = fs::read(home.db()).unwrap();
+    // Once in the table and once in its index, in whatever order.
+    let key = &keys[15];
+    let places: Vec<_> = (0..sound.len() - key.len())
+        .filter(|at| sound[*at..].starts_with(key))
+        .collect();
+    assert_eq!(places.len(), 2);
+    let mut whole = 0;
+    for place in places {
+        let mut bytes = sound.clone();
+        bytes[place] = b'z';
+        fs::write(home.db(), bytes).unwrap();
+        let (store, set_aside) = open_or_set_aside(&home.db(), now()).unwrap();
+        assert_eq!(set_aside, None);
+        let listed = store.scan(Table::Meta, &[], None, 100).unwrap();
+        assert_eq!(listed.len(), keys.len());
+        for (key, _) in &listed {
+            assert!(store.get(Table::Meta, key).unwrap().is_some(), "{key:?}");
+        }
+        whole += usize::from(listed.iter().map(|(key, _)| key).eq(&keys));
+    }
+    assert_eq!(whole, 1, "what the index lost stands in the table");
+}
+
+#[test]
 fn a_log_that_a_crash_left_without_its_file_is_set_aside_too() {
     let home = Home::new();
     let log = with_suffix(&home.db(), "-wal");
