@@ -56,7 +56,8 @@ impl Agent {
         serde_json::from_slice(content.expose()).map_err(|_| AgentError::DraftUnknown(id))
     }
 
-    /// Deletes a draft and the files that were sealed for it.
+    /// Deletes a draft and the files that were sealed for it, but for those that another draft or
+    /// a record needs.
     ///
     /// # Errors
     ///
@@ -67,10 +68,9 @@ impl Agent {
         state.outbox.draft_delete(id)?;
         // EXPOSE: only the names of sealed files are looked at.
         let draft: Option<Draft> = serde_json::from_slice(content.expose()).ok();
-        for file in draft.iter().flat_map(|draft| &draft.attachments) {
-            self.platform.home.remove_spooled(&file.sealed_sha256)?;
-        }
-        Ok(())
+        let files: Vec<_> =
+            draft.iter().flat_map(|draft| &draft.attachments).map(|file| file.sealed_sha256).collect();
+        self.remove_unneeded(&mut state, &files)
     }
 
     /// Seals a file into the spool; what comes back goes into a draft. Nothing readable of the

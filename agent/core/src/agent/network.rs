@@ -225,11 +225,7 @@ impl Agent {
             let before = self.now().saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
             state.outbox.prune_receipts(before.unwrap_or(Timestamp::MIN))?;
         }
-        drop(state);
-        for file in &report.delivered_files {
-            self.platform.home.remove_spooled(file)?;
-        }
-        Ok(())
+        self.remove_unneeded(&mut state, &report.delivered_files)
     }
 
     fn take_identity(&self, identity: Identity) -> Result<(), AgentError> {

@@ -6,7 +6,7 @@ use candour_wire::log::{Checkpoint, ReceiptProof, verify_receipt};
 use candour_wire::{Code, Digest, RecordId};
 
 use super::report::{Advice, Finding, RecordState, SentItem, StatusReport, Verification};
-use super::{Agent, lock};
+use super::{Agent, State, lock};
 use crate::declaration::Draft;
 use crate::error::AgentError;
 use crate::outbox::{Quarantined, StoredReceipt, Waiting};
@@ -123,12 +123,16 @@ impl Agent {
         Ok(receipts.into_iter().map(|receipt| self.verify_one(&receipt, given.as_ref())).collect())
     }
 
-    /// Removes spooled files that no draft and no waiting record needs, such as one whose draft
-    /// was never saved. Where that cannot be known, everything stays.
+    /// Removes spooled files that nothing needs, such as one whose draft was never saved.
     pub(super) fn sweep_spool(&self) -> Result<(), AgentError> {
         let spooled = self.platform.home.spooled()?;
-        let mut state = lock(&self.state);
-        if spooled.is_empty() || state.identity.is_none() || state.outbox.counts()?.quarantined > 0 {
+        self.remove_unneeded(&mut lock(&self.state), &spooled)
+    }
+
+    /// Removes those of the spooled `files` that no draft and no waiting record needs. Where that
+    /// cannot be known, everything stays until it is.
+    pub(super) fn remove_unneeded(&self, state: &mut State, files: &[Digest]) -> Result<(), AgentError> {
+        if files.is_empty() || state.identity.is_none() || state.outbox.counts()?.quarantined > 0 {
             return Ok(());
         }
         let waiting = state.outbox.waiting(LISTED_MAX)?;
@@ -140,7 +144,7 @@ impl Agent {
             let Some(draft) = read else { return Ok(()) };
             needed.extend(draft.attachments.iter().map(|file| file.sealed_sha256));
         }
-        for name in spooled.iter().filter(|name| !needed.contains(*name)) {
+        for name in files.iter().filter(|name| !needed.contains(*name)) {
             self.platform.home.remove_spooled(name)?;
         }
         Ok(())

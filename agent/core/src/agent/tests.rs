@@ -274,6 +274,18 @@ fn an_attached_file_waits_sealed_and_goes_with_its_draft() {
 }
 
 #[test]
+fn deleting_a_draft_leaves_the_file_that_a_declaration_made_from_it_needs() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    let file = agent.attach("photo.jpg", &mut b"the only copy".as_slice()).unwrap();
+    let with_file = Draft { attachments: vec![file.clone()], ..draft() };
+    let draft = agent.save_draft(None, &with_file).unwrap();
+    agent.declare(agent.preview(&with_file).unwrap(), None).unwrap();
+    agent.delete_draft(draft).unwrap();
+    assert_eq!(phone.home.spooled().unwrap(), [file.sealed_sha256]);
+}
+
+#[test]
 fn wiping_destroys_the_keys_and_leaves_nothing() {
     let phone = Phone::enrolled();
     let agent = phone.agent();
