@@ -208,9 +208,11 @@ impl Agent {
             state.identity = Some((**identity).clone());
         }
         // A difference that starts from a list that the server does not hold is of no use to
-        // anybody: the whole list takes its place.
-        let of_no_use: Vec<RecordId> = report
-            .quarantined
+        // anybody: the whole list takes its place. Those that an earlier sync set aside count too:
+        // it may have been cut off before it got here.
+        let of_no_use: Vec<RecordId> = state
+            .outbox
+            .quarantined()?
             .iter()
             .filter(|refused| refused.code == Code::BaseUnknown.as_str())
             .map(|refused| refused.id)
