@@ -11,7 +11,7 @@ use super::report::{Enrolment, Failure, Scan};
 use super::{Agent, State, lock, summarise, value};
 use crate::error::AgentError;
 use crate::identity::{self, Department, Identity, trust};
-use crate::outbox::{Also, Outbox};
+use crate::outbox::{Also, Outbox, OutboxError};
 use crate::ports::{Document, Endpoint, Transport};
 use crate::sync::backoff::Jitter;
 use crate::sync::{self, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncReport, SyncState};
@@ -113,9 +113,10 @@ impl Agent {
             return Err(AgentError::NotEnrolled);
         }
         let now = self.now();
-        let scan = if self.next_scan()? <= now { Some(self.scan()?) } else { None };
+        let scan_due = self.next_scan()? <= now;
+        let scan = if scan_due { unless_full(self.scan())? } else { None };
         if scan.is_some() {
-            self.report_status()?;
+            unless_full(self.report_status())?;
         }
         let due = {
             let mut state = lock(&self.state);
@@ -127,7 +128,11 @@ impl Agent {
             Some(report) => report.next_attempt,
             None => self.sync_state(&mut lock(&self.state))?.next_attempt.unwrap_or(now),
         };
-        Ok(Tick { scan, sync, next: next_sync.min(self.next_scan()?) })
+        // A scan that found no room waits until a sync has made some.
+        let made_room = sync.as_ref().is_some_and(|report| report.received > 0);
+        let no_room = scan_due && scan.is_none() && !made_room;
+        let next = if no_room { next_sync } else { next_sync.min(self.next_scan()?) };
+        Ok(Tick { scan, sync, next })
     }
 
     /// A person has looked into an alarm: syncs go on, from the log as it is now.
@@ -299,6 +304,19 @@ impl Agent {
             return Ok(SyncState::default());
         }
         Ok(SyncState::load(&mut state.outbox)?)
+    }
+}
+
+/// Passes over that the outbox is full. Only a sync empties it, so that what comes before a sync
+/// must not keep it from happening; the scan finds the same change again.
+fn unless_full<T>(done: Result<T, AgentError>) -> Result<Option<T>, AgentError> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(AgentError::Outbox(OutboxError::Full { .. })) => {
+            tracing::warn!("the outbox is full, so nothing about this phone is queued");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -285,6 +285,17 @@ fn deleting_a_draft_leaves_the_file_that_a_declaration_made_from_it_needs() {
     assert_eq!(phone.home.spooled().unwrap(), [file.sealed_sha256]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_outbox_does_not_keep_the_sync_that_would_empty_it_from_happening() {
+    let mut phone = Phone::enrolled();
+    phone.config.outbox.records = 1;
+    let agent = phone.agent();
+    agent.declare(agent.preview(&draft()).unwrap(), None).unwrap();
+    assert_eq!(agent.scan().unwrap_err().code(), Code::OutboxFull);
+    // The test has no network, which only a sync can find out.
+    assert_eq!(agent.tick().await.unwrap_err().code(), Code::Unreachable);
+}
+
 #[test]
 fn wiping_destroys_the_keys_and_leaves_nothing() {
     let phone = Phone::enrolled();
