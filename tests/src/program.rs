@@ -1,0 +1,250 @@
+//! The product's two programs as processes, so that they can be killed like any other.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::DEADLINE;
+
+/// The multi-call program of this package, which is the agent or the server by its first argument.
+#[derive(Debug, Clone)]
+pub struct Program(PathBuf);
+
+/// How a process ended and what it said.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A process that stays up.
+pub struct Process {
+    pid: Pid,
+    ended: Mutex<Receiver<ExitStatus>>,
+    /// Where its standard error goes.
+    log: PathBuf,
+}
+
+impl Program {
+    /// Names the program, which Cargo knows as `CARGO_BIN_EXE_candour-tests`.
+    #[must_use]
+    pub fn new(path: &str) -> Self {
+        Self(path.into())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The server with these arguments.
+    #[must_use]
+    pub fn server<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        self.command("server", args)
+    }
+
+    /// The agent with these arguments.
+    #[must_use]
+    pub fn agent<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        self.command("agent", args)
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(&self.0);
+        command.arg(name).args(args);
+        // What the developer has set for the product must not reach the tests.
+        for (key, _) in
+            std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("CANDOUR"))
+        {
+            command.env_remove(key);
+        }
+        command
+    }
+}
+
+/// Runs a command to its end with `input` as its standard input. Blocks.
+///
+/// # Panics
+///
+/// When it cannot be started.
+#[must_use]
+pub fn run(command: &mut Command, input: &[u8]) -> Outcome {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // A command that does not read its input closes it, which is its own affair.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+    let output = child.wait_with_output().expect("a child can be waited for");
+    Outcome {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Outcome {
+    /// Returns the outcome of a command that succeeded.
+    ///
+    /// # Panics
+    ///
+    /// When it did not.
+    #[must_use]
+    pub fn succeeded(self) -> Self {
+        assert!(self.status.success(), "{self:#?}");
+        self
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When it is not.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// The stable code of the error, or of the sync's failure, that the agent printed as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When there is none, or it does not say what to do.
+    #[must_use]
+    pub fn error_code(&self) -> String {
+        let json = self.json();
+        let error = json.get("error").unwrap_or(&json["failure"]);
+        assert!(
+            error["advice"]
+                .as_str()
+                .is_some_and(|advice| advice.ends_with('.')),
+            "{self:#?}"
+        );
+        error["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{self:#?}"))
+            .to_owned()
+    }
+}
+
+impl Process {
+    /// Starts a command and waits for the first line of its standard output, which says that it is
+    /// ready. Blocks.
+    ///
+    /// # Panics
+    ///
+    /// When it ends, or nothing comes, before that.
+    #[must_use]
+    pub fn start(command: &mut Command, log: &Path) -> (Self, String) {
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a log file");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let pid = Pid::from_child(&child);
+        let first_line = first_line(&mut child);
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || {
+            // The receiver may be gone: a killed process is waited for all the same.
+            let _ = child.wait().map(|status| sender.send(status));
+        });
+        let process = Self {
+            pid,
+            ended: Mutex::new(ended),
+            log: log.to_owned(),
+        };
+        match first_line.recv_timeout(DEADLINE) {
+            Ok(line) => (process, line),
+            Err(_) => panic!("{command:?} did not get ready: {}", process.log()),
+        }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub const fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// What it wrote to standard error so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to stop and waits for that. Blocks.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn stop(&self) -> ExitStatus {
+        self.end(Signal::TERM)
+    }
+
+    /// Kills it as a power cut does, as far as a process can tell. Blocks until it is gone.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be killed.
+    pub fn kill(&self) -> ExitStatus {
+        self.end(Signal::KILL)
+    }
+
+    fn end(&self, signal: Signal) -> ExitStatus {
+        let ended = self
+            .ended
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Ok(status) = ended.try_recv() {
+            return status;
+        }
+        kill_process(self.pid, signal).expect("a child of ours");
+        let status = ended.recv_timeout(DEADLINE);
+        status.unwrap_or_else(|_| panic!("process {:?} does not end: {}", self.pid, self.log()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let ended = self
+            .ended
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Gone already means that nothing is left to do.
+        if matches!(ended.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+            let _ = kill_process(self.pid, Signal::KILL);
+            let _ = ended.recv_timeout(DEADLINE);
+        }
+    }
+}
+
+/// Reads the first line in a thread of its own, and goes on reading so that the pipe never fills.
+fn first_line(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take().expect("standard output is piped");
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Only the first is asked for.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}

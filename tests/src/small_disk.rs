@@ -1,0 +1,153 @@
+//! A disk that is soon full: a small file system in memory that only the processes of a test see.
+//!
+//! It lives in a mount namespace of its own and is gone with the process that holds it, so that
+//! nothing is left behind and no privilege is needed where the kernel lets users have namespaces.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A mounted file system. Dropping it ends it.
+pub struct SmallDisk {
+    holder: Child,
+    path: PathBuf,
+    own_user: bool,
+}
+
+const FILLER: &str = "filler";
+
+impl SmallDisk {
+    /// Mounts `kib` KiB at the directory `path`; where that is not allowed, says why.
+    ///
+    /// # Errors
+    ///
+    /// The reason, for the notice that the test is skipped.
+    pub fn mount(path: &Path, kib: u32) -> Result<Self, String> {
+        let mut reasons = Vec::new();
+        for own_user in [true, false] {
+            match Self::try_mount(path, kib, own_user) {
+                Ok(disk) => return Ok(disk),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+
+    fn try_mount(path: &Path, kib: u32, own_user: bool) -> Result<Self, String> {
+        let script = r#"mount -t tmpfs -o "size=$2k,mode=700" none "$1" && echo ready && exec cat >/dev/null"#;
+        let mut command = Command::new("unshare");
+        command.arg("--mount");
+        if own_user {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command
+            .args(["sh", "-c", script, "sh"])
+            .arg(path)
+            .arg(kib.to_string());
+        let spawned = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut holder = spawned.map_err(|error| format!("unshare: {error}"))?;
+        let mut line = String::new();
+        let stdout = holder.stdout.take().ok_or("no standard output")?;
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)
+            .map_err(|error| error.to_string())?;
+        if line.trim() == "ready" {
+            return Ok(Self {
+                holder,
+                path: path.to_owned(),
+                own_user,
+            });
+        }
+        let output = holder
+            .wait_with_output()
+            .map_err(|error| error.to_string())?;
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+
+    /// The same command where the file system is to be seen.
+    #[must_use]
+    pub fn inside(&self, command: &Command) -> Command {
+        let mut inside = Command::new("nsenter");
+        inside.args(["--mount", "--target", &self.holder.id().to_string()]);
+        if self.own_user {
+            inside.args(["--user", "--preserve-credentials"]);
+        }
+        inside
+            .arg("--")
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        inside
+    }
+
+    /// The file system as it is seen from here.
+    #[must_use]
+    pub fn seen_from_outside(&self) -> PathBuf {
+        let mut path = OsString::from(format!("/proc/{}/root", self.holder.id()));
+        path.push(&self.path);
+        path.into()
+    }
+
+    /// Copies what is in a directory onto it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be copied.
+    pub fn take_in(&self, from: &Path) {
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(from.join("."))
+            .arg(self.seen_from_outside())
+            .output();
+        let copied = copied.expect("cp");
+        assert!(copied.status.success(), "{copied:?}");
+    }
+
+    /// Writes until no more than `left_kib` KiB are free.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn fill_up_to(&self, left_kib: u64) {
+        let path = self.seen_from_outside().join(FILLER);
+        let mut filler = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .expect("a file");
+        let page = [0_u8; 4096];
+        // Until there is no room at all, and then back by what is to be left.
+        while filler.write_all(&page).is_ok() {}
+        let length = filler.metadata().expect("a file").len();
+        filler
+            .set_len(length.saturating_sub(left_kib << 10))
+            .expect("room is given back");
+    }
+
+    /// Gives all the room back.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn free(&self) {
+        fs::remove_file(self.seen_from_outside().join(FILLER)).expect("the filler is there");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Killed means that the namespace and the file system in it are gone.
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}

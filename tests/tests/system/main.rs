@@ -1,0 +1,32 @@
+//! The whole system over real sockets: the server in a process of its own, handsets that are the
+//! product, handsets that lie, and what lies between them.
+//!
+//! One test program, because each links the whole product.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers of tests may, like the tests themselves"
+)]
+
+mod attachments;
+mod cli;
+mod enrolment;
+mod est_by_curl;
+mod faults;
+mod kill;
+mod log;
+mod policy;
+mod privacy;
+mod records;
+mod tls;
+
+use candour_tests::{Department, Program};
+
+fn program() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_candour-tests"))
+}
+
+/// A department whose server is ready.
+fn department() -> Department {
+    Department::start(&program())
+}
