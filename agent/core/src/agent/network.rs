@@ -42,15 +42,16 @@ impl LendOutbox for std::sync::Mutex<State> {
 impl Agent {
     /// Enrols this handset with the one-time token and fetches the policy.
     ///
-    /// An enrolment that was cut off is repeated with the same token. Must run on a runtime with
-    /// more than one thread: the handset's key may block.
+    /// An enrolment that was cut off is repeated with the same token. A handset whose certificate
+    /// is of no more use enrols again with a new token: its key stays, and so does all that waits.
+    /// Must run on a runtime with more than one thread: the handset's key may block.
     ///
     /// # Errors
     ///
-    /// When the handset is enrolled already, or the department refuses.
+    /// When the handset has a certificate that works, or the department refuses.
     pub async fn enrol(&self, token: Sensitive<String>) -> Result<Enrolment, AgentError> {
         let _alone = self.syncing.try_lock().map_err(|_| AgentError::Busy)?;
-        if lock(&self.state).identity.is_some() {
+        if self.certificate_works()? {
             return Err(AgentError::AlreadyEnrolled);
         }
         let not_before = trust::known_to_have_passed(None);
@@ -233,6 +234,18 @@ impl Agent {
             state.outbox.prune_receipts(before.unwrap_or(Timestamp::MIN))?;
         }
         self.remove_unneeded(&mut state, &report.delivered_files)
+    }
+
+    /// Whether there is a certificate that has neither expired nor been refused by the server.
+    fn certificate_works(&self) -> Result<bool, AgentError> {
+        let mut state = lock(&self.state);
+        let Some(expires) = state.identity.as_ref().map(|identity| identity.not_after) else {
+            return Ok(false);
+        };
+        let refused = self.sync_state(&mut state)?.last_failure.is_some_and(|failure| {
+            matches!(failure.code, Code::CertificateExpired | Code::CertificateRefused | Code::HandsetRevoked)
+        });
+        Ok(!refused && self.trusted_now(&mut state)? < expires)
     }
 
     fn take_identity(&self, identity: Identity) -> Result<(), AgentError> {

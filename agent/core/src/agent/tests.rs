@@ -296,6 +296,19 @@ async fn a_full_outbox_does_not_keep_the_sync_that_would_empty_it_from_happening
     assert_eq!(agent.tick().await.unwrap_err().code(), Code::Unreachable);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_whose_certificate_has_expired_can_enrol_again_without_losing_what_waits() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    let id = agent.declare(agent.preview(&draft()).unwrap(), None).unwrap();
+    let enrol = || agent.enrol(Sensitive::from("token"));
+    assert_eq!(enrol().await.unwrap_err().code(), Code::AlreadyEnrolled);
+    phone.pass_hours(31 * 24);
+    // The test has no network, so this is as far as it gets.
+    assert_eq!(enrol().await.unwrap_err().code(), Code::Unreachable);
+    assert_eq!(agent.sent().unwrap()[0].id, id);
+}
+
 #[test]
 fn wiping_destroys_the_keys_and_leaves_nothing() {
     let phone = Phone::enrolled();
