@@ -27,6 +27,9 @@ use crate::ports::{Document, Home, SpoolFile, Store, StoreError};
 /// Longest document that is read, in bytes; a policy with its catalogue is the largest.
 const DOCUMENT_MAX_BYTES: u64 = 4 << 20;
 
+/// How the names of half-written files in the spool end.
+const PARTIAL: &str = "part";
+
 /// A directory that this process has to itself for as long as the value lives.
 #[derive(Debug)]
 pub struct HomeDir {
@@ -42,8 +45,22 @@ impl HomeDir {
     /// [`StoreError::Busy`] where another process has it.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(dir)?;
-        files::create_private_dir(&dir.join("attachments"))?;
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
+        let home = Self { dir: dir.to_owned(), _lock: lock };
+        files::create_private_dir(&home.spool_dir())?;
+        home.remove_partial()?;
+        Ok(home)
+    }
+
+    /// Removes what a process that was killed left half-written in the spool. Nobody else writes
+    /// there while this process has the home.
+    fn remove_partial(&self) -> Result<(), StoreError> {
+        for entry in fs::read_dir(self.spool_dir())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == PARTIAL) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     fn document_path(&self, document: Document) -> PathBuf {
@@ -80,7 +97,7 @@ impl Home for HomeDir {
     }
 
     fn spool(&self) -> Result<Box<dyn SpoolFile>, StoreError> {
-        let partial = self.spool_dir().join(format!("{}.part", RecordId::make(Timestamp::UNIX_EPOCH)));
+        let partial = self.spool_dir().join(format!("{}.{PARTIAL}", RecordId::make(Timestamp::UNIX_EPOCH)));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
         Ok(Box::new(Partial { file, partial, finished: false }))
     }
@@ -161,7 +178,7 @@ impl SpoolFile for Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.finished {
-            // What is left behind has no name that anything looks for.
+            // What is left behind goes when the home is next opened.
             let _ = fs::remove_file(&self.partial);
         }
     }
@@ -206,6 +223,21 @@ mod tests {
         home.remove_spooled(&name).unwrap();
         home.remove_spooled(&name).unwrap();
         assert!(home.read_spooled(&name, 0, 1).is_err());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_half_written_goes_when_the_home_is_next_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = HomeDir::open(dir.path()).unwrap();
+        let mut whole = home.spool().unwrap();
+        whole.write_all(b"sealed").unwrap();
+        whole.finish(&Digest::of(b"sealed")).unwrap();
+        std::mem::forget(home.spool().unwrap());
+        drop(home);
+        assert_eq!(fs::read_dir(dir.path().join("attachments")).unwrap().count(), 2);
+        let home = HomeDir::open(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("attachments")).unwrap().count(), 1);
+        assert_eq!(home.spooled().unwrap(), [Digest::of(b"sealed")]);
     }
 
     #[test]
