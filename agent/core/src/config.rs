@@ -230,7 +230,7 @@ fn ca_pins(value: &Value) -> Result<Vec<Digest>, String> {
     let rule = || "one or two SHA-256 digests in base64url, separated by commas".to_owned();
     let texts: Vec<&str> = match value {
         Value::String(text) => text.split(',').map(str::trim).filter(|t| !t.is_empty()).collect(),
-        Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+        Value::Array(values) => values.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(rule)?,
         _ => return Err(rule()),
     };
     let pins: Result<Vec<Digest>, _> = texts.iter().map(|text| text.parse()).collect();

@@ -65,6 +65,14 @@ fn every_problem_is_named_at_once_and_no_value_is_repeated() {
 }
 
 #[test]
+fn a_list_of_pins_is_refused_whole_when_one_of_them_is_no_text() {
+    let found = problems(|object| {
+        object.insert("ca_pins".into(), json!([Digest::of(b"ca").to_string(), 7]));
+    });
+    assert_eq!(found[0].0, "ca_pins");
+}
+
+#[test]
 fn an_address_is_a_host_and_a_port_and_nothing_else() {
     for bad in ["https://", "https://host/path", "https://user@host", "https://host:0", "https://host:99999", "ftp://host"] {
         let found = problems(|object| {
