@@ -3,7 +3,10 @@
 //! Two sources are read: `cargo metadata` for the arrows between packages, and the `use` lines of
 //! the agent's core for the arrows between its modules.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may, like the tests themselves")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers of tests may, like the tests themselves"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -17,7 +17,9 @@ use candour_wire::{HandsetId, RecordId, Sensitive};
 use jiff::Timestamp;
 
 pub use self::network::Tick;
-pub use self::report::{Advice, Enrolment, Failure, Finding, RecordState, Scan, SentItem, StatusReport, Verification};
+pub use self::report::{
+    Advice, Enrolment, Failure, Finding, RecordState, Scan, SentItem, StatusReport, Verification,
+};
 use crate::catalogue;
 use crate::config::Config;
 use crate::error::AgentError;
@@ -80,10 +82,14 @@ impl Agent {
             config.outbox.clone(),
         )?;
         if let Some(file) = &set_aside {
-            platform.events.emit(Event::StoreSetAside { file: file.clone() });
+            platform
+                .events
+                .emit(Event::StoreSetAside { file: file.clone() });
         }
         let identity = match platform.home.read(Document::Identity)? {
-            Some(json) => Some(Identity::from_json(&json).map_err(|_| AgentError::IdentityDamaged)?),
+            Some(json) => {
+                Some(Identity::from_json(&json).map_err(|_| AgentError::IdentityDamaged)?)
+            }
             None => None,
         };
         let policy = Self::restore_policy(&config, &platform)?;
@@ -100,19 +106,34 @@ impl Agent {
                 .and_then(|name| String::from_utf8(name.expose().clone()).ok()),
             None => None,
         };
-        let state = Arc::new(Mutex::new(State { outbox, identity, policy, set_aside }));
-        let agent = Self { config, platform, state, syncing: tokio::sync::Mutex::new(()) };
+        let state = Arc::new(Mutex::new(State {
+            outbox,
+            identity,
+            policy,
+            set_aside,
+        }));
+        let agent = Self {
+            config,
+            platform,
+            state,
+            syncing: tokio::sync::Mutex::new(()),
+        };
         agent.sweep_spool()?;
         Ok(agent)
     }
 
     /// The policy in force when the agent last ran. One that cannot be read is as good as none:
     /// the next sync brings it again.
-    fn restore_policy(config: &Config, platform: &Platform) -> Result<Option<SignedPolicy>, AgentError> {
-        let Some(bundle) = platform.home.read(Document::Policy)? else { return Ok(None) };
-        let restored = String::from_utf8(bundle)
-            .ok()
-            .and_then(|bundle| SignedPolicy::restore(bundle, &config.policy_key, &config.department).ok());
+    fn restore_policy(
+        config: &Config,
+        platform: &Platform,
+    ) -> Result<Option<SignedPolicy>, AgentError> {
+        let Some(bundle) = platform.home.read(Document::Policy)? else {
+            return Ok(None);
+        };
+        let restored = String::from_utf8(bundle).ok().and_then(|bundle| {
+            SignedPolicy::restore(bundle, &config.policy_key, &config.department).ok()
+        });
         if restored.is_none() {
             tracing::warn!("the stored policy cannot be read; the next sync fetches it again");
         }
@@ -130,20 +151,35 @@ impl Agent {
         let now = self.now();
         let mut state = lock(&self.state);
         let enrolled = state.identity.is_some();
-        let memory = if enrolled { read_json::<ScanMemory>(&mut state.outbox, value::SCAN)? } else { None };
+        let memory = if enrolled {
+            read_json::<ScanMemory>(&mut state.outbox, value::SCAN)?
+        } else {
+            None
+        };
         let wanted = enrolled && state.outbox.value(value::FULL_LIST_WANTED)?.is_some();
         let policy = state.policy.as_ref().map(SignedPolicy::policy);
         let catalogue = catalogue::in_force(catalogue::bundled(), policy);
-        let outcome =
-            inventory::scan(&*self.platform.probe, catalogue, &memory.unwrap_or_default(), now, wanted);
+        let outcome = inventory::scan(
+            &*self.platform.probe,
+            catalogue,
+            &memory.unwrap_or_default(),
+            now,
+            wanted,
+        );
         if !enrolled {
             // Before enrolment there is nobody to tell; the holder may look all the same.
-            return Ok(Scan { inventory: outcome.inventory, queued: None });
+            return Ok(Scan {
+                inventory: outcome.inventory,
+                queued: None,
+            });
         }
         let memory = serde_json::to_vec(&outcome.memory).expect("texts and times serialise");
         let mut also = vec![
             Also::PutValue(value::SCAN, Sensitive::new(memory)),
-            Also::PutValue(value::LAST_SCAN, Sensitive::new(now.to_string().into_bytes())),
+            Also::PutValue(
+                value::LAST_SCAN,
+                Sensitive::new(now.to_string().into_bytes()),
+            ),
         ];
         let queued = outcome.record.as_ref().map(Body::kind);
         match outcome.record {
@@ -154,20 +190,30 @@ impl Agent {
             }
             None => state.outbox.apply(&also)?,
         }
-        Ok(Scan { inventory: outcome.inventory, queued })
+        Ok(Scan {
+            inventory: outcome.inventory,
+            queued,
+        })
     }
 
     /// The catalogue in force: the apps that the agent may ask about, and no others.
     #[must_use]
     pub fn catalogue(&self) -> Catalogue {
         let state = lock(&self.state);
-        catalogue::in_force(catalogue::bundled(), state.policy.as_ref().map(SignedPolicy::policy)).clone()
+        catalogue::in_force(
+            catalogue::bundled(),
+            state.policy.as_ref().map(SignedPolicy::policy),
+        )
+        .clone()
     }
 
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> Option<Policy> {
-        lock(&self.state).policy.as_ref().map(|signed| signed.policy().clone())
+        lock(&self.state)
+            .policy
+            .as_ref()
+            .map(|signed| signed.policy().clone())
     }
 
     /// The configuration that this agent was opened with.
@@ -201,18 +247,29 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(outbox: &mut Outbox, name: &str) -> Result<Option<T>, AgentError> {
+fn read_json<T: serde::de::DeserializeOwned>(
+    outbox: &mut Outbox,
+    name: &str,
+) -> Result<Option<T>, AgentError> {
     // EXPOSE: read into the type that it was written from.
-    Ok(outbox.value(name)?.and_then(|json| serde_json::from_slice(json.expose()).ok()))
+    Ok(outbox
+        .value(name)?
+        .and_then(|json| serde_json::from_slice(json.expose()).ok()))
 }
 
 /// A posture record in a few words for the holder's own list.
 fn summarise(body: &Body) -> Summary {
     match body {
-        Body::Inventory(list) => Summary::new(&format!("{} apps of the catalogue", list.apps.len()), "the whole app list"),
+        Body::Inventory(list) => Summary::new(
+            &format!("{} apps of the catalogue", list.apps.len()),
+            "the whole app list",
+        ),
         Body::InventoryChange(change) => {
-            let apps: Vec<String> =
-                change.changed.iter().map(|app| format!("{} {}", app.app, app.state.as_str())).collect();
+            let apps: Vec<String> = change
+                .changed
+                .iter()
+                .map(|app| format!("{} {}", app.app, app.state.as_str()))
+                .collect();
             Summary::new(&apps.join(", "), "the app list changed")
         }
         Body::Heartbeat(_) => Summary::new("no change", "a day has passed"),

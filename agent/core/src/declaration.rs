@@ -11,8 +11,8 @@
 mod rules;
 
 use candour_wire::content::{
-    Attachment, Capture, DeclarationContent, DeviceOwnership, Direction, Disappearing, Extent, Message, Participant,
-    Person, Significance, Source, Text,
+    Attachment, Capture, DeclarationContent, DeviceOwnership, Direction, Disappearing, Extent,
+    Message, Participant, Person, Significance, Source, Text,
 };
 use candour_wire::time::MessageTime;
 use candour_wire::{ChannelId, Code};
@@ -116,7 +116,9 @@ impl Violations {
     /// The code that stands for all of them: the first one's.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.0.first().map_or(Code::UsageInvalid, |violation| violation.code)
+        self.0
+            .first()
+            .map_or(Code::UsageInvalid, |violation| violation.code)
     }
 }
 

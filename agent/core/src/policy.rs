@@ -63,10 +63,17 @@ impl SignedPolicy {
     /// # Errors
     ///
     /// When the signature does not stand or the department is another.
-    pub fn restore(bundle: String, key: &VerifyingKey, department: &DepartmentId) -> Result<Self, PolicyRefusal> {
+    pub fn restore(
+        bundle: String,
+        key: &VerifyingKey,
+        department: &DepartmentId,
+    ) -> Result<Self, PolicyRefusal> {
         let policy = Policy::open(&bundle, key)?;
         if policy.department != *department {
-            return Err(PolicyRefusal::OtherDepartment { found: policy.department, expected: department.clone() });
+            return Err(PolicyRefusal::OtherDepartment {
+                found: policy.department,
+                expected: department.clone(),
+            });
         }
         Ok(Self { bundle, policy })
     }
@@ -91,7 +98,10 @@ impl SignedPolicy {
             let (found, version) = (arrived.policy.version, current.policy.version);
             // An ES256 signature differs each time, so the same policy may come in another bundle.
             if found < version || (found == version && arrived.policy != current.policy) {
-                return Err(PolicyRefusal::RolledBack { found, in_force: version });
+                return Err(PolicyRefusal::RolledBack {
+                    found,
+                    in_force: version,
+                });
             }
             if found == version {
                 return Ok(None);

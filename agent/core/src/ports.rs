@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use candour_wire::{Code, Digest, Sensitive};
 use candour_wire::policy::Catalogue;
 use candour_wire::posture::{AppPresence, HandsetFacts};
+use candour_wire::{Code, Digest, Sensitive};
 use jiff::Timestamp;
 
 /// The clock on the wall. It may be wrong: nothing that protects a record relies on it.
@@ -126,8 +126,14 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] =
-        [Self::Meta, Self::Epoch, Self::Draft, Self::Outbox, Self::Quarantine, Self::Receipt];
+    pub const ALL: [Self; 6] = [
+        Self::Meta,
+        Self::Epoch,
+        Self::Draft,
+        Self::Outbox,
+        Self::Quarantine,
+        Self::Receipt,
+    ];
 
     /// The table's name on disk. Rows are sealed to it, so it never changes.
     #[must_use]
@@ -221,7 +227,13 @@ pub trait Store: Send {
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreError>;
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
 
     /// Like [`Store::scan`], with the length of each value in bytes in place of the value.
     ///
@@ -389,7 +401,10 @@ impl Response {
     /// The first header of that (lower-case) name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 

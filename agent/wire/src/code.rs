@@ -274,7 +274,11 @@ impl Refusal {
     /// A refusal without more to say.
     #[must_use]
     pub fn new(code: Code) -> Self {
-        Self { code: code.as_str().to_owned(), detail: None, head: None }
+        Self {
+            code: code.as_str().to_owned(),
+            detail: None,
+            head: None,
+        }
     }
 
     /// The code, when this version knows it.

@@ -44,10 +44,12 @@ impl Digest {
     #[must_use]
     pub fn to_hex(&self) -> String {
         use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
+        self.0
+            .iter()
+            .fold(String::with_capacity(64), |mut out, byte| {
+                let _ = write!(out, "{byte:02x}");
+                out
+            })
     }
 }
 
@@ -94,7 +96,10 @@ mod tests {
     fn text_forms_round_trip_and_refuse_other_lengths() {
         let digest = Digest::of(b"abc");
         // FIPS 180-2, appendix B.1.
-        assert_eq!(digest.to_hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.to_hex(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!("".parse::<Digest>().is_err());
         assert!(format!("{digest}A").parse::<Digest>().is_err());

@@ -33,7 +33,9 @@ impl RecordId {
     #[must_use]
     pub fn make(now: Timestamp) -> Self {
         let mut random = [0; 10];
-        SystemRandom::new().fill(&mut random).expect("the operating system gives randomness");
+        SystemRandom::new()
+            .fill(&mut random)
+            .expect("the operating system gives randomness");
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
@@ -54,13 +56,20 @@ impl RecordId {
     }
 }
 
-const RECORD_RULE: InvalidId = InvalidId { what: "a record id", rule: "a version 7 UUID" };
+const RECORD_RULE: InvalidId = InvalidId {
+    what: "a record id",
+    rule: "a version 7 UUID",
+};
 
 impl TryFrom<Uuid> for RecordId {
     type Error = InvalidId;
 
     fn try_from(uuid: Uuid) -> Result<Self, InvalidId> {
-        if uuid.get_version_num() == 7 { Ok(Self(uuid)) } else { Err(RECORD_RULE) }
+        if uuid.get_version_num() == 7 {
+            Ok(Self(uuid))
+        } else {
+            Err(RECORD_RULE)
+        }
     }
 }
 
@@ -136,7 +145,9 @@ fn is_slug(text: &str) -> bool {
     bytes.len() <= 40
         && edge(bytes.first())
         && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
 text_id! {
@@ -183,15 +194,33 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.to_string().parse(), Ok(early));
         assert_eq!(RecordId::from_slice(early.as_bytes()), Ok(early));
-        assert!("936da01f-9abd-4d9d-80c7-02af85c822a8".parse::<RecordId>().is_err(), "version 4");
+        assert!(
+            "936da01f-9abd-4d9d-80c7-02af85c822a8"
+                .parse::<RecordId>()
+                .is_err(),
+            "version 4"
+        );
     }
 
     #[test]
     fn slugs_refuse_what_could_be_read_as_a_path_or_markup() {
-        for bad in ["", "-a", "a-", "A", "a b", "../a", "a\n", "<b>", &"a".repeat(41)] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "A",
+            "a b",
+            "../a",
+            "a\n",
+            "<b>",
+            &"a".repeat(41),
+        ] {
             assert!(bad.parse::<AppId>().is_err(), "{bad:?}");
         }
-        assert_eq!("whatsapp-business".parse::<AppId>().unwrap().as_str(), "whatsapp-business");
+        assert_eq!(
+            "whatsapp-business".parse::<AppId>().unwrap().as_str(),
+            "whatsapp-business"
+        );
     }
 
     #[test]

@@ -113,7 +113,10 @@ enum IdentifierForm {
 impl From<IdentifierForm> for Identifier {
     fn from(form: IdentifierForm) -> Self {
         match form {
-            IdentifierForm::Plain(id) => Self { id, unverified: false },
+            IdentifierForm::Plain(id) => Self {
+                id,
+                unverified: false,
+            },
             IdentifierForm::Marked { id, unverified } => Self { id, unverified },
         }
     }
@@ -122,7 +125,11 @@ impl From<IdentifierForm> for Identifier {
 impl From<Identifier> for IdentifierForm {
     fn from(identifier: Identifier) -> Self {
         let Identifier { id, unverified } = identifier;
-        if unverified { Self::Marked { id, unverified } } else { Self::Plain(id) }
+        if unverified {
+            Self::Marked { id, unverified }
+        } else {
+            Self::Plain(id)
+        }
     }
 }
 
@@ -251,15 +258,35 @@ impl Policy {
     ///
     /// Names the rule that is broken.
     pub fn check(&self) -> Result<(), PolicyError> {
-        let rule = |holds: bool, rule: &'static str| if holds { Ok(()) } else { Err(PolicyError::Rule(rule)) };
+        let rule = |holds: bool, rule: &'static str| {
+            if holds {
+                Ok(())
+            } else {
+                Err(PolicyError::Rule(rule))
+            }
+        };
         rule(self.version >= 1, "versions start at 1")?;
         rule(self.expires > self.issued, "it expires after it is issued")?;
         rule(!self.channels.is_empty(), "at least one channel")?;
         rule(!self.markings.is_empty(), "at least one marking")?;
-        rule(self.markings.iter().all(|m| !above_official_sensitive(&m.id)), "no marking above OFFICIAL-SENSITIVE")?;
-        rule(self.schedule.sync_spread_s >= 600, "syncs are spread over at least 600 seconds")?;
-        rule(self.schedule.scan_interval_s >= 900, "scans are at least 900 seconds apart")?;
-        rule(self.schedule.sync_interval_s >= 900, "syncs are at least 900 seconds apart")?;
+        rule(
+            self.markings
+                .iter()
+                .all(|m| !above_official_sensitive(&m.id)),
+            "no marking above OFFICIAL-SENSITIVE",
+        )?;
+        rule(
+            self.schedule.sync_spread_s >= 600,
+            "syncs are spread over at least 600 seconds",
+        )?;
+        rule(
+            self.schedule.scan_interval_s >= 900,
+            "scans are at least 900 seconds apart",
+        )?;
+        rule(
+            self.schedule.sync_interval_s >= 900,
+            "syncs are at least 900 seconds apart",
+        )?;
         self.catalogue.as_ref().map_or(Ok(()), Catalogue::check)
     }
 }
@@ -275,7 +302,9 @@ impl Catalogue {
             return Err(PolicyError::Rule("at most 200 apps in the catalogue"));
         }
         if !self.apps.is_sorted_by(|a, b| a.id < b.id) {
-            return Err(PolicyError::Rule("the catalogue's apps are sorted by id, each once"));
+            return Err(PolicyError::Rule(
+                "the catalogue's apps are sorted by id, each once",
+            ));
         }
         Ok(())
     }
@@ -298,9 +327,15 @@ pub fn above_official_sensitive(marking: &str) -> bool {
     let folded: String = marking
         .to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !["secretary", "secretari"].iter().any(|person| word.contains(person)))
+        .filter(|word| {
+            !["secretary", "secretari"]
+                .iter()
+                .any(|person| word.contains(person))
+        })
         .collect();
-    ["secret", "confidential", "strap"].iter().any(|word| folded.contains(word))
+    ["secret", "confidential", "strap"]
+        .iter()
+        .any(|word| folded.contains(word))
 }
 
 #[cfg(test)]
@@ -309,20 +344,41 @@ mod tests {
 
     #[test]
     fn secret_and_above_are_caught_however_they_are_written() {
-        for marking in ["SECRET", "top-secret", "T O P  S E C R E T", "UK Secret – UKEO", "NATO CONFIDENTIAL", "strap 1"] {
+        for marking in [
+            "SECRET",
+            "top-secret",
+            "T O P  S E C R E T",
+            "UK Secret – UKEO",
+            "NATO CONFIDENTIAL",
+            "strap 1",
+        ] {
             assert!(above_official_sensitive(marking), "{marking}");
         }
-        for marking in ["official", "OFFICIAL-SENSITIVE", "official-sensitive-commercial", ""] {
+        for marking in [
+            "official",
+            "OFFICIAL-SENSITIVE",
+            "official-sensitive-commercial",
+            "",
+        ] {
             assert!(!above_official_sensitive(marking), "{marking}");
         }
     }
 
     #[test]
     fn a_secretary_is_no_secret_and_hides_none() {
-        for handling in ["Permanent Secretary only", "private secretaries", "Secretariat", "the Under-Secretary's office"] {
+        for handling in [
+            "Permanent Secretary only",
+            "private secretaries",
+            "Secretariat",
+            "the Under-Secretary's office",
+        ] {
             assert!(!above_official_sensitive(handling), "{handling}");
         }
-        for marking in ["SECRET ARTICLE", "Secret: for the Secretary of State", "S E C R E T A R M Y"] {
+        for marking in [
+            "SECRET ARTICLE",
+            "Secret: for the Secretary of State",
+            "S E C R E T A R M Y",
+        ] {
             assert!(above_official_sensitive(marking), "{marking}");
         }
     }
@@ -331,9 +387,13 @@ mod tests {
     fn an_identifier_is_a_plain_string_unless_it_is_unverified() {
         let plain: Identifier = serde_json::from_str("\"com.whatsapp\"").unwrap();
         assert!(!plain.unverified);
-        let marked: Identifier = serde_json::from_str(r#"{"id":"com.viber","unverified":true}"#).unwrap();
+        let marked: Identifier =
+            serde_json::from_str(r#"{"id":"com.viber","unverified":true}"#).unwrap();
         assert!(marked.unverified);
         assert_eq!(serde_json::to_string(&plain).unwrap(), "\"com.whatsapp\"");
-        assert_eq!(serde_json::to_string(&marked).unwrap(), r#"{"id":"com.viber","unverified":true}"#);
+        assert_eq!(
+            serde_json::to_string(&marked).unwrap(),
+            r#"{"id":"com.viber","unverified":true}"#
+        );
     }
 }

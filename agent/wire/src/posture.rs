@@ -192,12 +192,21 @@ impl Inventory {
         if from == to {
             return None;
         }
-        let state_in = |list: &Self, app: &AppId| list.apps.iter().find(|a| a.app == *app).map(|a| a.state);
-        let mut changed: Vec<_> =
-            after.apps.iter().filter(|a| state_in(self, &a.app) != Some(a.state)).cloned().collect();
+        let state_in =
+            |list: &Self, app: &AppId| list.apps.iter().find(|a| a.app == *app).map(|a| a.state);
+        let mut changed: Vec<_> = after
+            .apps
+            .iter()
+            .filter(|a| state_in(self, &a.app) != Some(a.state))
+            .cloned()
+            .collect();
         changed.sort_by(|a, b| a.app.cmp(&b.app));
-        let mut removed: Vec<_> =
-            self.apps.iter().filter(|a| state_in(after, &a.app).is_none()).map(|a| a.app.clone()).collect();
+        let mut removed: Vec<_> = self
+            .apps
+            .iter()
+            .filter(|a| state_in(after, &a.app).is_none())
+            .map(|a| a.app.clone())
+            .collect();
         removed.sort();
         Some(InventoryChange {
             from,
@@ -219,14 +228,19 @@ impl Inventory {
         let mut apps: Vec<_> = self
             .apps
             .iter()
-            .filter(|a| !change.removed.contains(&a.app) && !change.changed.iter().any(|c| c.app == a.app))
+            .filter(|a| {
+                !change.removed.contains(&a.app) && !change.changed.iter().any(|c| c.app == a.app)
+            })
             .chain(&change.changed)
             .cloned()
             .collect();
         apps.sort_by(|a, b| a.app.cmp(&b.app));
         let after = Self {
             catalogue: change.catalogue,
-            handset: change.handset.clone().unwrap_or_else(|| self.handset.clone()),
+            handset: change
+                .handset
+                .clone()
+                .unwrap_or_else(|| self.handset.clone()),
             apps,
         };
         (after.hash() == change.to).then_some(after)
@@ -248,7 +262,11 @@ mod tests {
             },
             apps: apps
                 .iter()
-                .map(|(app, state)| AppPresence { app: app.parse().unwrap(), state: *state, evidence: vec![] })
+                .map(|(app, state)| AppPresence {
+                    app: app.parse().unwrap(),
+                    state: *state,
+                    evidence: vec![],
+                })
                 .collect(),
         }
     }
@@ -256,8 +274,22 @@ mod tests {
     #[test]
     fn a_difference_leads_from_one_list_to_the_other() {
         use Presence::{Absent, Installed, Unknown};
-        let before = list(1, &[("signal", Absent), ("telegram", Installed), ("whatsapp", Unknown)]);
-        let after = list(2, &[("element", Absent), ("signal", Installed), ("whatsapp", Unknown)]);
+        let before = list(
+            1,
+            &[
+                ("signal", Absent),
+                ("telegram", Installed),
+                ("whatsapp", Unknown),
+            ],
+        );
+        let after = list(
+            2,
+            &[
+                ("element", Absent),
+                ("signal", Installed),
+                ("whatsapp", Unknown),
+            ],
+        );
         let change = before.change_to(&after).unwrap();
         assert_eq!(change.changed.len(), 2);
         assert_eq!(change.removed.len(), 1);
@@ -269,7 +301,9 @@ mod tests {
     #[test]
     fn a_difference_that_claims_another_outcome_is_refused() {
         let before = list(1, &[("signal", Presence::Absent)]);
-        let mut change = before.change_to(&list(1, &[("signal", Presence::Installed)])).unwrap();
+        let mut change = before
+            .change_to(&list(1, &[("signal", Presence::Installed)]))
+            .unwrap();
         change.changed[0].state = Presence::Unknown;
         assert_eq!(before.apply(&change), None);
     }

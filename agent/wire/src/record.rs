@@ -133,7 +133,9 @@ impl Kind {
     #[must_use]
     pub const fn stream(self) -> Stream {
         match self {
-            Self::Inventory | Self::InventoryChange | Self::Heartbeat | Self::Status => Stream::Posture,
+            Self::Inventory | Self::InventoryChange | Self::Heartbeat | Self::Status => {
+                Stream::Posture
+            }
             Self::Declaration | Self::Amendment | Self::Withdrawal => Stream::Records,
         }
     }
@@ -158,8 +160,15 @@ impl Body {
     #[must_use]
     pub fn sealed(&self) -> Option<(&Sealed, &[AttachmentRef])> {
         match self {
-            Self::Declaration(Declaration { sealed, attachments })
-            | Self::Amendment(Amendment { sealed, attachments, .. }) => Some((sealed, attachments)),
+            Self::Declaration(Declaration {
+                sealed,
+                attachments,
+            })
+            | Self::Amendment(Amendment {
+                sealed,
+                attachments,
+                ..
+            }) => Some((sealed, attachments)),
             Self::Withdrawal(Withdrawal { sealed, .. }) => Some((sealed, &[])),
             _ => None,
         }

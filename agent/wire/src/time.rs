@@ -54,7 +54,11 @@ impl MessageTime {
             AmbiguousOffset::Fold { .. } => TimeConfidence::Ambiguous,
             AmbiguousOffset::Gap { .. } => TimeConfidence::Nonexistent,
         };
-        Ok(Self { wall, zone: zone.to_owned(), confidence })
+        Ok(Self {
+            wall,
+            zone: zone.to_owned(),
+            confidence,
+        })
     }
 
     /// The instant, for sorting and for deadlines: the earlier one where there are two, the one
@@ -76,11 +80,23 @@ mod tests {
 
     #[test]
     fn the_hour_the_clocks_go_back_is_ambiguous_and_the_lost_hour_does_not_exist() {
-        assert_eq!(london("2024-10-27T01:30:00").confidence, TimeConfidence::Ambiguous);
-        assert_eq!(london("2024-03-31T01:30:00").confidence, TimeConfidence::Nonexistent);
+        assert_eq!(
+            london("2024-10-27T01:30:00").confidence,
+            TimeConfidence::Ambiguous
+        );
+        assert_eq!(
+            london("2024-03-31T01:30:00").confidence,
+            TimeConfidence::Nonexistent
+        );
         let summer = london("2024-07-01T12:00:00");
         assert_eq!(summer.confidence, TimeConfidence::Exact);
-        assert_eq!(summer.instant().unwrap().to_string(), "2024-07-01T11:00:00Z");
-        assert_eq!(MessageTime::at(summer.wall, "Europe/Atlantis"), Err(UnknownZone));
+        assert_eq!(
+            summer.instant().unwrap().to_string(),
+            "2024-07-01T11:00:00Z"
+        );
+        assert_eq!(
+            MessageTime::at(summer.wall, "Europe/Atlantis"),
+            Err(UnknownZone)
+        );
     }
 }

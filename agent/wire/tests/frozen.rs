@@ -1,16 +1,21 @@
 //! What version 1 says on the wire is frozen: each fixture is read into today's types and written
 //! again without a difference, and a reader ignores what it does not know.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use candour_wire::Problem;
 use candour_wire::api::{BatchReply, BatchRequest, UploadStatus};
 use candour_wire::policy::Policy;
 use candour_wire::record::{Kind, Record};
-use candour_wire::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> Value {
-    let path = format!("{}/tests/fixtures/v1/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/fixtures/v1/{name}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -51,8 +56,10 @@ fn policies_batches_and_problems_are_frozen() {
 fn an_inventorys_hash_is_frozen() {
     let record: Record = serde_json::from_value(fixture("heartbeat")).unwrap();
     let whole: Record = serde_json::from_value(fixture("inventory")).unwrap();
-    let (candour_wire::record::Body::Heartbeat(heartbeat), candour_wire::record::Body::Inventory(list)) =
-        (record.body, whole.body)
+    let (
+        candour_wire::record::Body::Heartbeat(heartbeat),
+        candour_wire::record::Body::Inventory(list),
+    ) = (record.body, whole.body)
     else {
         panic!("the fixtures are of other kinds");
     };

@@ -45,7 +45,10 @@ impl HomeDir {
     /// [`StoreError::Busy`] where another process has it.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(dir)?;
-        let home = Self { dir: dir.to_owned(), _lock: lock };
+        let home = Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+        };
         files::create_private_dir(&home.spool_dir())?;
         home.remove_partial()?;
         Ok(home)
@@ -56,7 +59,10 @@ impl HomeDir {
     fn remove_partial(&self) -> Result<(), StoreError> {
         for entry in fs::read_dir(self.spool_dir())? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == PARTIAL) {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == PARTIAL)
+            {
                 fs::remove_file(path)?;
             }
         }
@@ -93,13 +99,27 @@ impl Home for HomeDir {
     }
 
     fn write(&self, document: Document, bytes: &[u8]) -> Result<(), StoreError> {
-        Ok(files::write_atomically(&self.document_path(document), bytes)?)
+        Ok(files::write_atomically(
+            &self.document_path(document),
+            bytes,
+        )?)
     }
 
     fn spool(&self) -> Result<Box<dyn SpoolFile>, StoreError> {
-        let partial = self.spool_dir().join(format!("{}.{PARTIAL}", RecordId::make(Timestamp::UNIX_EPOCH)));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
-        Ok(Box::new(Partial { file, partial, finished: false }))
+        let partial = self.spool_dir().join(format!(
+            "{}.{PARTIAL}",
+            RecordId::make(Timestamp::UNIX_EPOCH)
+        ));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&partial)?;
+        Ok(Box::new(Partial {
+            file,
+            partial,
+            finished: false,
+        }))
     }
 
     fn read_spooled(&self, name: &Digest, offset: u64, max: usize) -> Result<Vec<u8>, StoreError> {
@@ -113,7 +133,12 @@ impl Home for HomeDir {
     fn spooled(&self) -> Result<Vec<Digest>, StoreError> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.spool_dir())? {
-            names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()));
+            names.extend(
+                entry?
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse::<Digest>().ok()),
+            );
         }
         Ok(names)
     }
@@ -132,7 +157,8 @@ impl Home for HomeDir {
             let name = entry.file_name();
             // The lock stays until the process ends, and a configuration is not the agent's.
             let ours = name.to_str().is_some_and(|name| {
-                name.starts_with("agent.db") || ["identity.json", "policy.jws", "attachments"].contains(&name)
+                name.starts_with("agent.db")
+                    || ["identity.json", "policy.jws", "attachments"].contains(&name)
             });
             if !ours {
                 continue;
@@ -195,7 +221,10 @@ mod tests {
         assert_eq!(home.read(Document::Policy).unwrap(), None);
         home.write(Document::Policy, b"one").unwrap();
         home.write(Document::Policy, b"two").unwrap();
-        assert_eq!(home.read(Document::Policy).unwrap().as_deref(), Some(b"two".as_slice()));
+        assert_eq!(
+            home.read(Document::Policy).unwrap().as_deref(),
+            Some(b"two".as_slice())
+        );
         let Err(StoreError::Busy { holder }) = HomeDir::open(dir.path()) else {
             panic!("two have the home");
         };
@@ -212,7 +241,12 @@ mod tests {
         let mut abandoned = home.spool().unwrap();
         abandoned.write_all(b"sea").unwrap();
         drop(abandoned);
-        assert_eq!(fs::read_dir(dir.path().join("attachments")).unwrap().count(), 0);
+        assert_eq!(
+            fs::read_dir(dir.path().join("attachments"))
+                .unwrap()
+                .count(),
+            0
+        );
         let mut spooled = home.spool().unwrap();
         spooled.write_all(b"sealed").unwrap();
         assert_eq!(home.spooled().unwrap(), []);
@@ -234,9 +268,19 @@ mod tests {
         whole.finish(&Digest::of(b"sealed")).unwrap();
         std::mem::forget(home.spool().unwrap());
         drop(home);
-        assert_eq!(fs::read_dir(dir.path().join("attachments")).unwrap().count(), 2);
+        assert_eq!(
+            fs::read_dir(dir.path().join("attachments"))
+                .unwrap()
+                .count(),
+            2
+        );
         let home = HomeDir::open(dir.path()).unwrap();
-        assert_eq!(fs::read_dir(dir.path().join("attachments")).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_dir(dir.path().join("attachments"))
+                .unwrap()
+                .count(),
+            1
+        );
         assert_eq!(home.spooled().unwrap(), [Digest::of(b"sealed")]);
     }
 
@@ -244,13 +288,18 @@ mod tests {
     fn destroying_a_home_leaves_only_what_is_not_the_agents() {
         let dir = tempfile::tempdir().unwrap();
         let home = HomeDir::open(dir.path()).unwrap();
-        drop(home.open_store("2026-11-22T00:00:00Z".parse().unwrap()).unwrap());
+        drop(
+            home.open_store("2026-11-22T00:00:00Z".parse().unwrap())
+                .unwrap(),
+        );
         home.write(Document::Identity, b"{}").unwrap();
         fs::write(dir.path().join("agent.db.damaged-1"), b"x").unwrap();
         fs::write(dir.path().join("config.toml"), b"x").unwrap();
         home.destroy().unwrap();
-        let mut left: Vec<_> =
-            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         left.sort();
         assert_eq!(left, ["agent.lock", "config.toml"]);
     }

@@ -56,12 +56,18 @@ impl Home for MemoryHome {
     }
 
     fn spool(&self) -> Result<Box<dyn SpoolFile>, StoreError> {
-        Ok(Box::new(Partial { bytes: Vec::new(), home: self.clone() }))
+        Ok(Box::new(Partial {
+            bytes: Vec::new(),
+            home: self.clone(),
+        }))
     }
 
     fn read_spooled(&self, name: &Digest, offset: u64, max: usize) -> Result<Vec<u8>, StoreError> {
         let files = self.files();
-        let file = files.spool.get(name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let file = files
+            .spool
+            .get(name)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         Ok(file.iter().skip(from).take(max).copied().collect())
     }

@@ -42,7 +42,10 @@ impl Agent {
         let drafts = lock(&self.state).outbox.drafts()?;
         // EXPOSE: the draft goes back to the holder who wrote it.
         let read = |content: Sensitive<Vec<u8>>| serde_json::from_slice(content.expose()).ok();
-        Ok(drafts.into_iter().map(|stored| (stored.id, stored.content.and_then(read))).collect())
+        Ok(drafts
+            .into_iter()
+            .map(|stored| (stored.id, stored.content.and_then(read)))
+            .collect())
     }
 
     /// One draft.
@@ -51,7 +54,10 @@ impl Agent {
     ///
     /// When there is none with this id, or the store cannot be read.
     pub fn draft(&self, id: RecordId) -> Result<Draft, AgentError> {
-        let content = lock(&self.state).outbox.draft(id)?.ok_or(AgentError::DraftUnknown(id))?;
+        let content = lock(&self.state)
+            .outbox
+            .draft(id)?
+            .ok_or(AgentError::DraftUnknown(id))?;
         // EXPOSE: the draft goes back to the holder who wrote it.
         serde_json::from_slice(content.expose()).map_err(|_| AgentError::DraftUnknown(id))
     }
@@ -64,12 +70,18 @@ impl Agent {
     /// When there is none with this id, or the store cannot be written.
     pub fn delete_draft(&self, id: RecordId) -> Result<(), AgentError> {
         let mut state = lock(&self.state);
-        let content = state.outbox.draft(id)?.ok_or(AgentError::DraftUnknown(id))?;
+        let content = state
+            .outbox
+            .draft(id)?
+            .ok_or(AgentError::DraftUnknown(id))?;
         state.outbox.draft_delete(id)?;
         // EXPOSE: only the names of sealed files are looked at.
         let draft: Option<Draft> = serde_json::from_slice(content.expose()).ok();
-        let files: Vec<_> =
-            draft.iter().flat_map(|draft| &draft.attachments).map(|file| file.sealed_sha256).collect();
+        let files: Vec<_> = draft
+            .iter()
+            .flat_map(|draft| &draft.attachments)
+            .map(|file| file.sealed_sha256)
+            .collect();
         self.remove_unneeded(&mut state, &files)
     }
 
@@ -107,8 +119,17 @@ impl Agent {
     pub fn preview(&self, draft: &Draft) -> Result<Preview, AgentError> {
         let mut state = lock(&self.state);
         let now = self.trusted_now(&mut state)?;
-        let policy = state.policy.as_ref().ok_or(AgentError::PolicyMissing)?.policy();
-        Ok(declaration::check(draft, policy, self.holder().as_ref(), now)?)
+        let policy = state
+            .policy
+            .as_ref()
+            .ok_or(AgentError::PolicyMissing)?
+            .policy();
+        Ok(declaration::check(
+            draft,
+            policy,
+            self.holder().as_ref(),
+            now,
+        )?)
     }
 
     /// Declares what the holder has confirmed, and deletes the draft that it came from in the
@@ -119,7 +140,11 @@ impl Agent {
     ///
     /// When the handset is not enrolled, the outbox is full, or the store or the key fails;
     /// nothing has changed then, and the draft is still there.
-    pub fn declare(&self, preview: Preview, draft: Option<RecordId>) -> Result<RecordId, AgentError> {
+    pub fn declare(
+        &self,
+        preview: Preview,
+        draft: Option<RecordId>,
+    ) -> Result<RecordId, AgentError> {
         self.queue_content(preview, draft, None)
     }
 
@@ -142,19 +167,35 @@ impl Agent {
     /// # Errors
     ///
     /// As [`Agent::declare`]; also when the declaration is not one of this handset's.
-    pub fn withdraw(&self, withdraws: RecordId, reason: Text, by: Option<Person>) -> Result<RecordId, AgentError> {
+    pub fn withdraw(
+        &self,
+        withdraws: RecordId,
+        reason: Text,
+        by: Option<Person>,
+    ) -> Result<RecordId, AgentError> {
         let mut state = lock(&self.state);
         self.require_declaration(&mut state, withdraws)?;
-        let declared_by = by.or_else(|| self.holder()).ok_or_else(|| missing("declared_by"))?;
+        let declared_by = by
+            .or_else(|| self.holder())
+            .ok_or_else(|| missing("declared_by"))?;
         // EXPOSE: only whether there is anything in it is looked at.
         if reason.expose().trim().is_empty() {
             return Err(missing("reason"));
         }
-        let content = WithdrawalContent { reason, declared_by };
+        let content = WithdrawalContent {
+            reason,
+            declared_by,
+        };
         let id = RecordId::make(self.now());
         let sealed = self.seal(&state, id, Kind::Withdrawal, &content)?;
         let summary = Summary::new(&format!("withdraws {withdraws}"), "withdrawn by you");
-        self.append(&mut state, id, Body::Withdrawal(Withdrawal { withdraws, sealed }), summary, &[])
+        self.append(
+            &mut state,
+            id,
+            Body::Withdrawal(Withdrawal { withdraws, sealed }),
+            summary,
+            &[],
+        )
     }
 
     fn queue_content(
@@ -164,11 +205,18 @@ impl Agent {
         amends: Option<RecordId>,
     ) -> Result<RecordId, AgentError> {
         let mut state = lock(&self.state);
-        let policy = state.policy.as_ref().ok_or(AgentError::PolicyMissing)?.policy();
+        let policy = state
+            .policy
+            .as_ref()
+            .ok_or(AgentError::PolicyMissing)?
+            .policy();
         if policy.version != preview.policy() {
             return Err(AgentError::PreviewOutdated);
         }
-        let (what, kind) = (describe(preview.content(), policy), amends.map_or(Kind::Declaration, |_| Kind::Amendment));
+        let (what, kind) = (
+            describe(preview.content(), policy),
+            amends.map_or(Kind::Declaration, |_| Kind::Amendment),
+        );
         if let Some(amends) = amends {
             self.require_declaration(&mut state, amends)?;
         }
@@ -176,11 +224,28 @@ impl Agent {
         // same record instead of being made twice.
         let id = draft.unwrap_or_else(|| RecordId::make(self.now()));
         let content = preview.into_content();
-        let attachments = content.attachments.iter().map(|file| self.attachment_ref(file)).collect::<Result<_, _>>()?;
+        let attachments = content
+            .attachments
+            .iter()
+            .map(|file| self.attachment_ref(file))
+            .collect::<Result<_, _>>()?;
         let sealed = self.seal(&state, id, kind, &content)?;
         let (body, why) = match amends {
-            None => (Body::Declaration(Declaration { sealed, attachments }), "declared by you"),
-            Some(amends) => (Body::Amendment(Amendment { amends, sealed, attachments }), "corrected by you"),
+            None => (
+                Body::Declaration(Declaration {
+                    sealed,
+                    attachments,
+                }),
+                "declared by you",
+            ),
+            Some(amends) => (
+                Body::Amendment(Amendment {
+                    amends,
+                    sealed,
+                    attachments,
+                }),
+                "corrected by you",
+            ),
         };
         let also: Vec<Also> = draft.map(Also::DeleteDraft).into_iter().collect();
         self.append(&mut state, id, body, Summary::new(&what, why), &also)
@@ -190,11 +255,19 @@ impl Agent {
     /// is gone could never be delivered.
     fn attachment_ref(&self, file: &Attachment) -> Result<AttachmentRef, AgentError> {
         let size = file.sealed_size;
-        let last = self.platform.home.read_spooled(&file.sealed_sha256, size.saturating_sub(1), 2)?;
+        let last =
+            self.platform
+                .home
+                .read_spooled(&file.sealed_sha256, size.saturating_sub(1), 2)?;
         if last.len() == 1 {
-            Ok(AttachmentRef { sha256: file.sealed_sha256, size })
+            Ok(AttachmentRef {
+                sha256: file.sealed_sha256,
+                size,
+            })
         } else {
-            Err(AgentError::AttachmentUnreadable(std::io::ErrorKind::UnexpectedEof.into()))
+            Err(AgentError::AttachmentUnreadable(
+                std::io::ErrorKind::UnexpectedEof.into(),
+            ))
         }
     }
 
@@ -205,7 +278,11 @@ impl Agent {
         kind: Kind,
         content: &T,
     ) -> Result<seal::Sealed, AgentError> {
-        let policy = state.policy.as_ref().ok_or(AgentError::PolicyMissing)?.policy();
+        let policy = state
+            .policy
+            .as_ref()
+            .ok_or(AgentError::PolicyMissing)?
+            .policy();
         let handset = state.handset().ok_or(AgentError::NotEnrolled)?;
         let plaintext = to_json(content);
         let context = SealContext { id, handset, kind };
@@ -228,11 +305,21 @@ impl Agent {
         let policy = state.policy.as_ref().map(SignedPolicy::policy);
         let mut also = also.to_vec();
         let mut sync = SyncState::load(&mut state.outbox)?;
-        if sync.bring_forward(now, policy.map(|policy| &policy.schedule), &mut Jitter::from_system()) {
+        if sync.bring_forward(
+            now,
+            policy.map(|policy| &policy.schedule),
+            &mut Jitter::from_system(),
+        ) {
             also.push(sync.as_change());
         }
         let policy = policy.map_or(0, |policy| policy.version);
-        let record = NewRecord { id, created: now, policy, body, summary };
+        let record = NewRecord {
+            id,
+            created: now,
+            policy,
+            body,
+            summary,
+        };
         Ok(state.outbox.append(&record, &also)?)
     }
 
@@ -245,7 +332,10 @@ impl Agent {
 
     fn holder(&self) -> Option<Person> {
         let name = self.config.holder_name.as_deref()?;
-        Some(Person { name: name.into(), role: self.config.holder_role.as_deref().map(Into::into) })
+        Some(Person {
+            name: name.into(),
+            role: self.config.holder_role.as_deref().map(Into::into),
+        })
     }
 }
 
@@ -264,12 +354,20 @@ fn to_json<T: Serialize>(value: &T) -> Sensitive<Vec<u8>> {
 
 /// A declaration in a few words for the holder's own list.
 fn describe(content: &DeclarationContent, policy: &Policy) -> String {
-    let channel = policy.channels.iter().find(|c| c.id == content.channel).map_or(content.channel.as_str(), |c| &c.name);
+    let channel = policy
+        .channels
+        .iter()
+        .find(|c| c.id == content.channel)
+        .map_or(content.channel.as_str(), |c| &c.name);
     let mut parts = vec![match (content.messages.len(), content.attachments.len()) {
         (0, 0) => "note".to_owned(),
         (0, files) => counted(files, "file"),
         (messages, 0) => counted(messages, "message"),
-        (messages, files) => format!("{} and {}", counted(messages, "message"), counted(files, "file")),
+        (messages, files) => format!(
+            "{} and {}",
+            counted(messages, "message"),
+            counted(files, "file")
+        ),
     }];
     parts.push(channel.to_owned());
     parts.push(content.direction.label().to_lowercase());

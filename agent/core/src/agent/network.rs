@@ -14,7 +14,9 @@ use crate::identity::{self, Department, Identity, trust};
 use crate::outbox::{Also, Outbox, OutboxError};
 use crate::ports::{Document, Endpoint, Transport};
 use crate::sync::backoff::Jitter;
-use crate::sync::{self, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncReport, SyncState};
+use crate::sync::{
+    self, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncReport, SyncState,
+};
 
 /// Scans are at least this far apart where no policy says how far, in seconds: a day.
 const SCAN_INTERVAL_S: u32 = 86_400;
@@ -62,7 +64,11 @@ impl Agent {
             proxy: self.config.proxy.clone(),
             not_before,
         };
-        let transport = self.platform.connector.connect(&endpoint).map_err(identity::IdentityError::from)?;
+        let transport = self
+            .platform
+            .connector
+            .connect(&endpoint)
+            .map_err(identity::IdentityError::from)?;
         let department = Department {
             id: self.config.department.clone(),
             ca_pins: self.config.ca_pins.clone(),
@@ -70,13 +76,18 @@ impl Agent {
         };
         let keys = Arc::clone(&self.platform.keys);
         let identity = identity::enrol(&*transport, keys, &department, &token, self.now()).await?;
-        self.platform.home.write(Document::Identity, &identity.to_json())?;
+        self.platform
+            .home
+            .write(Document::Identity, &identity.to_json())?;
         let (handset, expires) = (identity.handset.clone(), identity.not_after);
         self.take_identity(identity)?;
         // The policy comes with the first sync; that it cannot come yet does not undo enrolment.
         let report = self.sync_alone().await?;
         if let PolicyOutcome::Kept(failure) = &report.policy {
-            tracing::warn!(code = failure.code.as_str(), "enrolled, but there is no policy yet");
+            tracing::warn!(
+                code = failure.code.as_str(),
+                "enrolled, but there is no policy yet"
+            );
         }
         Ok(Enrolment {
             handset,
@@ -115,24 +126,42 @@ impl Agent {
         }
         let now = self.now();
         let scan_due = self.next_scan()? <= now;
-        let scan = if scan_due { unless_full(self.scan())? } else { None };
+        let scan = if scan_due {
+            unless_full(self.scan())?
+        } else {
+            None
+        };
         if scan.is_some() {
             unless_full(self.report_status())?;
         }
         let due = {
             let mut state = lock(&self.state);
-            let schedule = state.policy.as_ref().map(|signed| signed.policy().schedule.clone());
+            let schedule = state
+                .policy
+                .as_ref()
+                .map(|signed| signed.policy().schedule.clone());
             self.sync_state(&mut state)?.due(now, schedule.as_ref())
         };
-        let sync = if due { Some(self.sync_alone().await?) } else { None };
+        let sync = if due {
+            Some(self.sync_alone().await?)
+        } else {
+            None
+        };
         let next_sync = match &sync {
             Some(report) => report.next_attempt,
-            None => self.sync_state(&mut lock(&self.state))?.next_attempt.unwrap_or(now),
+            None => self
+                .sync_state(&mut lock(&self.state))?
+                .next_attempt
+                .unwrap_or(now),
         };
         // A scan that found no room waits until a sync has made some.
         let made_room = sync.as_ref().is_some_and(|report| report.received > 0);
         let no_room = scan_due && scan.is_none() && !made_room;
-        let next = if no_room { next_sync } else { next_sync.min(self.next_scan()?) };
+        let next = if no_room {
+            next_sync
+        } else {
+            next_sync.min(self.next_scan()?)
+        };
         Ok(Tick { scan, sync, next })
     }
 
@@ -201,7 +230,11 @@ impl Agent {
             proxy: self.config.proxy.clone(),
             not_before: trust::known_to_have_passed(signed_time),
         };
-        Ok(self.platform.connector.connect(&endpoint).map_err(identity::IdentityError::from)?)
+        Ok(self
+            .platform
+            .connector
+            .connect(&endpoint)
+            .map_err(identity::IdentityError::from)?)
     }
 
     /// What a sync brought becomes what the agent goes by.
@@ -224,14 +257,24 @@ impl Agent {
             .map(|refused| refused.id)
             .collect();
         if !of_no_use.is_empty() {
-            state.outbox.value_put(value::FULL_LIST_WANTED, Sensitive::new(vec![1]))?;
+            state
+                .outbox
+                .value_put(value::FULL_LIST_WANTED, Sensitive::new(vec![1]))?;
         }
         for id in of_no_use {
             state.outbox.discard(id)?;
         }
-        if let Some(days) = state.policy.as_ref().map(|signed| signed.policy().retention.handset_receipt_days) {
-            let before = self.now().saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
-            state.outbox.prune_receipts(before.unwrap_or(Timestamp::MIN))?;
+        if let Some(days) = state
+            .policy
+            .as_ref()
+            .map(|signed| signed.policy().retention.handset_receipt_days)
+        {
+            let before = self
+                .now()
+                .saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
+            state
+                .outbox
+                .prune_receipts(before.unwrap_or(Timestamp::MIN))?;
         }
         self.remove_unneeded(&mut state, &report.delivered_files)
     }
@@ -242,16 +285,24 @@ impl Agent {
         let Some(expires) = state.identity.as_ref().map(|identity| identity.not_after) else {
             return Ok(false);
         };
-        let refused = self.sync_state(&mut state)?.last_failure.is_some_and(|failure| {
-            matches!(failure.code, Code::CertificateExpired | Code::CertificateRefused | Code::HandsetRevoked)
-        });
+        let refused = self
+            .sync_state(&mut state)?
+            .last_failure
+            .is_some_and(|failure| {
+                matches!(
+                    failure.code,
+                    Code::CertificateExpired | Code::CertificateRefused | Code::HandsetRevoked
+                )
+            });
         Ok(!refused && self.trusted_now(&mut state)? < expires)
     }
 
     fn take_identity(&self, identity: Identity) -> Result<(), AgentError> {
         let mut state = lock(&self.state);
         if let Some(file) = state.set_aside.clone() {
-            state.outbox.value_put(value::SET_ASIDE, Sensitive::new(file.into_bytes()))?;
+            state
+                .outbox
+                .value_put(value::SET_ASIDE, Sensitive::new(file.into_bytes()))?;
         }
         state.identity = Some(identity);
         Ok(())
@@ -261,15 +312,21 @@ impl Agent {
     /// that cannot deliver; at most one a day while nothing else changes.
     fn report_status(&self) -> Result<(), AgentError> {
         let report = self.status()?;
-        let problems: Vec<String> = report.problems.iter().map(|problem| problem.code.clone()).collect();
+        let problems: Vec<String> = report
+            .problems
+            .iter()
+            .map(|problem| problem.code.clone())
+            .collect();
         if problems.is_empty() {
             return Ok(());
         }
         let now = self.now();
         let mut state = lock(&self.state);
-        let last: Option<(Timestamp, Vec<String>)> = super::read_json(&mut state.outbox, value::LAST_STATUS)?;
+        let last: Option<(Timestamp, Vec<String>)> =
+            super::read_json(&mut state.outbox, value::LAST_STATUS)?;
         if last.is_some_and(|(at, told)| {
-            told == problems && now.duration_since(at).abs() < SignedDuration::from_hours(SAME_STATUS_HOURS)
+            told == problems
+                && now.duration_since(at).abs() < SignedDuration::from_hours(SAME_STATUS_HOURS)
         }) {
             return Ok(());
         }
@@ -295,13 +352,20 @@ impl Agent {
             .outbox
             .value(value::LAST_SCAN)?
             // EXPOSE: a time that the agent wrote.
-            .and_then(|text| std::str::from_utf8(text.expose()).ok()?.parse::<Timestamp>().ok())
+            .and_then(|text| {
+                std::str::from_utf8(text.expose())
+                    .ok()?
+                    .parse::<Timestamp>()
+                    .ok()
+            })
             // A time in the future was written by a clock that was wrong.
             .filter(|last| *last <= now && !wanted);
-        let interval_s =
-            state.policy.as_ref().map_or(SCAN_INTERVAL_S, |signed| signed.policy().schedule.scan_interval_s);
+        let interval_s = state.policy.as_ref().map_or(SCAN_INTERVAL_S, |signed| {
+            signed.policy().schedule.scan_interval_s
+        });
         Ok(last.map_or(now, |last| {
-            last.saturating_add(SignedDuration::from_secs(i64::from(interval_s))).unwrap_or(Timestamp::MAX)
+            last.saturating_add(SignedDuration::from_secs(i64::from(interval_s)))
+                .unwrap_or(Timestamp::MAX)
         }))
     }
 
@@ -335,6 +399,10 @@ fn unless_full<T>(done: Result<T, AgentError>) -> Result<Option<T>, AgentError> 
 
 impl From<sync::LastFailure> for Failure {
     fn from(failure: sync::LastFailure) -> Self {
-        Self { at: failure.at, code: failure.code.as_str().to_owned(), detail: failure.detail }
+        Self {
+            at: failure.at,
+            code: failure.code.as_str().to_owned(),
+            detail: failure.detail,
+        }
     }
 }

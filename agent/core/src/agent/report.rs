@@ -89,7 +89,11 @@ pub struct Advice {
 
 impl Advice {
     pub(crate) fn new(code: Code) -> Self {
-        Self { code: code.as_str().to_owned(), title: code.title().to_owned(), advice: code.advice().to_owned() }
+        Self {
+            code: code.as_str().to_owned(),
+            title: code.title().to_owned(),
+            advice: code.advice().to_owned(),
+        }
     }
 }
 

@@ -34,19 +34,34 @@ impl Agent {
             }
         };
         wants_doing(state.identity.is_none(), Code::NotEnrolled);
-        wants_doing(state.identity.is_some() && state.policy.is_none(), Code::PolicyMissing);
+        wants_doing(
+            state.identity.is_some() && state.policy.is_none(),
+            Code::PolicyMissing,
+        );
         for code in sync.alarm.iter().map(|alarm| alarm.code) {
             wants_doing(true, code);
         }
-        wants_doing(expires.is_some_and(|expires| expires <= now), Code::CertificateExpired);
+        wants_doing(
+            expires.is_some_and(|expires| expires <= now),
+            Code::CertificateExpired,
+        );
         wants_doing(state.set_aside.is_some(), Code::StoreDamaged);
         wants_doing(sync.clock_wrong, Code::ClockWrong);
         let failure = sync.last_failure.as_ref().map(|failure| failure.code);
-        for code in [failure, sync.renewal_problem, sync.policy_problem].into_iter().flatten() {
+        for code in [failure, sync.renewal_problem, sync.policy_problem]
+            .into_iter()
+            .flatten()
+        {
             wants_doing(true, code);
         }
         if state.identity.is_some() {
-            codes.extend(state.outbox.quarantined()?.into_iter().map(|record| record.code));
+            codes.extend(
+                state
+                    .outbox
+                    .quarantined()?
+                    .into_iter()
+                    .map(|record| record.code),
+            );
         }
         let mut told = HashSet::new();
         codes.retain(|code| told.insert(code.clone()));
@@ -120,7 +135,10 @@ impl Agent {
             return Ok(Vec::new());
         }
         let receipts = state.outbox.receipts(None, None, LISTED_MAX)?.receipts;
-        Ok(receipts.into_iter().map(|receipt| self.verify_one(&receipt, given.as_ref())).collect())
+        Ok(receipts
+            .into_iter()
+            .map(|receipt| self.verify_one(&receipt, given.as_ref()))
+            .collect())
     }
 
     /// Removes spooled files that nothing needs, such as one whose draft was never saved.
@@ -131,16 +149,25 @@ impl Agent {
 
     /// Removes those of the spooled `files` that no draft and no waiting record needs. Where that
     /// cannot be known, everything stays until it is.
-    pub(super) fn remove_unneeded(&self, state: &mut State, files: &[Digest]) -> Result<(), AgentError> {
+    pub(super) fn remove_unneeded(
+        &self,
+        state: &mut State,
+        files: &[Digest],
+    ) -> Result<(), AgentError> {
         if files.is_empty() || state.identity.is_none() || state.outbox.counts()?.quarantined > 0 {
             return Ok(());
         }
         let waiting = state.outbox.waiting(LISTED_MAX)?;
-        let mut needed: HashSet<Digest> =
-            waiting.iter().flat_map(|record| &record.attachments).map(|file| file.sha256).collect();
+        let mut needed: HashSet<Digest> = waiting
+            .iter()
+            .flat_map(|record| &record.attachments)
+            .map(|file| file.sha256)
+            .collect();
         for draft in state.outbox.drafts()? {
             // EXPOSE: only the names of sealed files are looked at.
-            let read = draft.content.and_then(|json| serde_json::from_slice::<Draft>(json.expose()).ok());
+            let read = draft
+                .content
+                .and_then(|json| serde_json::from_slice::<Draft>(json.expose()).ok());
             let Some(draft) = read else { return Ok(()) };
             needed.extend(draft.attachments.iter().map(|file| file.sealed_sha256));
         }
@@ -152,13 +179,21 @@ impl Agent {
 
     fn verify_one(&self, receipt: &StoredReceipt, given: Option<&Checkpoint>) -> Verification {
         let own = Checkpoint::open(&receipt.checkpoint, &self.config.log_key).ok();
-        let proof = ReceiptProof { index: receipt.index, salt: receipt.salt, path: &receipt.path };
+        let proof = ReceiptProof {
+            index: receipt.index,
+            salt: receipt.salt,
+            path: &receipt.path,
+        };
         let finding = match &own {
             Some(own) if verify_receipt(&proof, &receipt.jws_sha256, own).is_ok() => match given {
                 // Logs only grow: a later checkpoint is no smaller, and one of the same size has
                 // the same root.
-                Some(given) if given.size == own.size && given.root != own.root => Finding::Contradicted,
-                Some(given) if given.size < own.size && given.time > own.time => Finding::Contradicted,
+                Some(given) if given.size == own.size && given.root != own.root => {
+                    Finding::Contradicted
+                }
+                Some(given) if given.size < own.size && given.time > own.time => {
+                    Finding::Contradicted
+                }
                 _ => Finding::Verified,
             },
             _ => Finding::Invalid,

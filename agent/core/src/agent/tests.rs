@@ -33,14 +33,23 @@ impl crate::ports::AppProbe for Probe {
         let first = self.0.load(Ordering::Relaxed) == 1;
         let answer = |(index, app): (usize, &candour_wire::policy::CatalogueApp)| AppPresence {
             app: app.id.clone(),
-            state: if index == 0 && first { Presence::Installed } else { Presence::Absent },
+            state: if index == 0 && first {
+                Presence::Installed
+            } else {
+                Presence::Absent
+            },
             evidence: vec![Evidence::PackageDatabase],
         };
         catalogue.apps.iter().enumerate().map(answer).collect()
     }
 
     fn handset_facts(&self) -> HandsetFacts {
-        HandsetFacts { platform: "linux".into(), os_version: None, model: None, agent_version: "0.1.0".into() }
+        HandsetFacts {
+            platform: "linux".into(),
+            os_version: None,
+            model: None,
+            agent_version: "0.1.0".into(),
+        }
     }
 }
 
@@ -48,7 +57,9 @@ struct NoNetwork;
 
 impl crate::ports::Connector for NoNetwork {
     fn connect(&self, _endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
-        Err(TransportError::Unreachable("this test has no network".into()))
+        Err(TransportError::Unreachable(
+            "this test has no network".into(),
+        ))
     }
 }
 
@@ -88,7 +99,9 @@ impl Phone {
         Self {
             home: MemoryHome::new(),
             keys: Arc::new(MemoryKeys::new()),
-            clock: Arc::new(FixedClock(Mutex::new("2026-11-22T12:00:00Z".parse().unwrap()))),
+            clock: Arc::new(FixedClock(Mutex::new(
+                "2026-11-22T12:00:00Z".parse().unwrap(),
+            ))),
             probe: Arc::new(Probe(AtomicU8::new(0))),
             config,
             department,
@@ -107,14 +120,19 @@ impl Phone {
             not_after: "2026-12-20T12:00:00Z".parse().unwrap(),
             obtained: "2026-11-22T12:00:00Z".parse().unwrap(),
         };
-        phone.home.write(Document::Identity, &identity.to_json()).unwrap();
+        phone
+            .home
+            .write(Document::Identity, &identity.to_json())
+            .unwrap();
         phone.issue_policy(1);
         phone
     }
 
     fn issue_policy(&self, version: u64) {
         let bundle = self.department.sign_policy(&testing::policy(version));
-        self.home.write(Document::Policy, bundle.as_bytes()).unwrap();
+        self.home
+            .write(Document::Policy, bundle.as_bytes())
+            .unwrap();
     }
 
     fn agent(&self) -> Agent {
@@ -139,11 +157,16 @@ fn draft() -> Draft {
     Draft {
         channel: Some("whatsapp".parse().unwrap()),
         direction: Some(Direction::Received),
-        participants: vec![Participant { name: "Bob O'Neil".into(), role: None }],
+        participants: vec![Participant {
+            name: "Bob O'Neil".into(),
+            role: None,
+        }],
         significance: Some(Significance::Significant),
         reason: Some("The Minister was travelling".into()),
         messages: vec![Message {
-            at: Some(MessageTime::at("2026-11-20T09:05:00".parse().unwrap(), "Europe/London").unwrap()),
+            at: Some(
+                MessageTime::at("2026-11-20T09:05:00".parse().unwrap(), "Europe/London").unwrap(),
+            ),
             author: Some("Bob O'Neil".into()),
             text: "Agreed at £1.2m".into(),
             source_sha256: None,
@@ -155,9 +178,15 @@ fn draft() -> Draft {
 
 fn waiting_records(agent: &Agent) -> Vec<Record> {
     let mut state = lock(&agent.state);
-    let key = jws::VerifyingKey::from_spki_der(&agent.platform.keys.public_key().unwrap().unwrap()).unwrap();
-    let pending = state.outbox.pending(record::Stream::Records, 10, 1 << 20).unwrap();
-    let read = |jws: &String| serde_json::from_slice(&jws::verify(record::TYP, jws, &key).unwrap()).unwrap();
+    let key = jws::VerifyingKey::from_spki_der(&agent.platform.keys.public_key().unwrap().unwrap())
+        .unwrap();
+    let pending = state
+        .outbox
+        .pending(record::Stream::Records, 10, 1 << 20)
+        .unwrap();
+    let read = |jws: &String| {
+        serde_json::from_slice(&jws::verify(record::TYP, jws, &key).unwrap()).unwrap()
+    };
     pending.iter().map(|pending| read(&pending.jws)).collect()
 }
 
@@ -170,20 +199,36 @@ fn a_declaration_is_signed_and_stored_when_the_call_returns_and_its_draft_is_gon
         assert_eq!(agent.draft(id).unwrap(), draft());
         let preview = agent.preview(&agent.draft(id).unwrap()).unwrap();
         assert_eq!(agent.declare(preview.clone(), Some(id)).unwrap(), id);
-        assert_eq!(agent.declare(preview, Some(id)).unwrap_err().code(), Code::IdConflict, "once is enough");
+        assert_eq!(
+            agent.declare(preview, Some(id)).unwrap_err().code(),
+            Code::IdConflict,
+            "once is enough"
+        );
         id
     };
     let reopened = phone.agent();
     assert_eq!(reopened.drafts().unwrap(), []);
     let sent = reopened.sent().unwrap();
     assert_eq!(sent.len(), 1);
-    assert_eq!((sent[0].id, sent[0].kind, sent[0].state, sent[0].policy), (id, Kind::Declaration, RecordState::Queued, 1));
+    assert_eq!(
+        (sent[0].id, sent[0].kind, sent[0].state, sent[0].policy),
+        (id, Kind::Declaration, RecordState::Queued, 1)
+    );
     // EXPOSE: a test looks at what the holder sees.
-    assert_eq!(sent[0].summary.as_ref().unwrap().what.expose(), "1 message, whatsapp, received");
+    assert_eq!(
+        sent[0].summary.as_ref().unwrap().what.expose(),
+        "1 message, whatsapp, received"
+    );
     let records = waiting_records(&reopened);
     assert_eq!(records.len(), 1);
-    assert_eq!((records[0].id, records[0].seq, records[0].policy), (id, 1, 1));
-    assert!(!serde_json::to_string(&records[0]).unwrap().contains("1.2m"), "the content is sealed");
+    assert_eq!(
+        (records[0].id, records[0].seq, records[0].policy),
+        (id, 1, 1)
+    );
+    assert!(
+        !serde_json::to_string(&records[0]).unwrap().contains("1.2m"),
+        "the content is sealed"
+    );
 }
 
 #[test]
@@ -192,9 +237,18 @@ fn nothing_is_written_of_material_above_official_sensitive() {
     let agent = phone.agent();
     agent.save_draft(None, &draft()).unwrap();
     let before = phone.home.commits();
-    let secret = Draft { marking: Some("UK SECRET".into()), ..draft() };
-    assert_eq!(agent.save_draft(None, &secret).unwrap_err().code(), Code::MarkingTooHigh);
-    assert_eq!(agent.preview(&secret).unwrap_err().code(), Code::MarkingTooHigh);
+    let secret = Draft {
+        marking: Some("UK SECRET".into()),
+        ..draft()
+    };
+    assert_eq!(
+        agent.save_draft(None, &secret).unwrap_err().code(),
+        Code::MarkingTooHigh
+    );
+    assert_eq!(
+        agent.preview(&secret).unwrap_err().code(),
+        Code::MarkingTooHigh
+    );
     assert_eq!(phone.home.commits(), before);
 }
 
@@ -202,7 +256,10 @@ fn nothing_is_written_of_material_above_official_sensitive() {
 fn before_enrolment_there_is_nothing_to_declare_by_and_the_status_says_so() {
     let phone = Phone::new();
     let agent = phone.agent();
-    assert_eq!(agent.preview(&draft()).unwrap_err().code(), Code::PolicyMissing);
+    assert_eq!(
+        agent.preview(&draft()).unwrap_err().code(),
+        Code::PolicyMissing
+    );
     assert_eq!(agent.scan().unwrap().queued, None);
     assert_eq!(agent.sent().unwrap(), []);
     let status = agent.status().unwrap();
@@ -216,7 +273,10 @@ fn a_preview_of_an_older_policy_cannot_be_declared() {
     let preview = phone.agent().preview(&draft()).unwrap();
     phone.issue_policy(2);
     let agent = phone.agent();
-    assert_eq!(agent.declare(preview, None).unwrap_err().code(), Code::NotConfirmed);
+    assert_eq!(
+        agent.declare(preview, None).unwrap_err().code(),
+        Code::NotConfirmed
+    );
     assert_eq!(agent.sent().unwrap(), []);
 }
 
@@ -242,45 +302,101 @@ fn only_this_phones_declarations_can_be_corrected_or_withdrawn() {
     assert_eq!(refused.code(), Code::RecordUnknown);
     let first = agent.declare(preview.clone(), None).unwrap();
     agent.amend(first, preview, None).unwrap();
-    assert_eq!(agent.withdraw(first, "  ".into(), None).unwrap_err().code(), Code::FieldMissing);
-    let withdrawal = agent.withdraw(first, "Declared twice".into(), None).unwrap();
-    assert_eq!(agent.withdraw(withdrawal, "Again".into(), None).unwrap_err().code(), Code::RecordUnknown);
-    let kinds: Vec<Kind> = waiting_records(&agent).iter().map(|record| record.body.kind()).collect();
-    assert_eq!(kinds, [Kind::Declaration, Kind::Amendment, Kind::Withdrawal]);
+    assert_eq!(
+        agent.withdraw(first, "  ".into(), None).unwrap_err().code(),
+        Code::FieldMissing
+    );
+    let withdrawal = agent
+        .withdraw(first, "Declared twice".into(), None)
+        .unwrap();
+    assert_eq!(
+        agent
+            .withdraw(withdrawal, "Again".into(), None)
+            .unwrap_err()
+            .code(),
+        Code::RecordUnknown
+    );
+    let kinds: Vec<Kind> = waiting_records(&agent)
+        .iter()
+        .map(|record| record.body.kind())
+        .collect();
+    assert_eq!(
+        kinds,
+        [Kind::Declaration, Kind::Amendment, Kind::Withdrawal]
+    );
 }
 
 #[test]
 fn an_attached_file_waits_sealed_and_goes_with_its_draft() {
     let phone = Phone::enrolled();
     let agent = phone.agent();
-    let file = agent.attach("photo.jpg", &mut b"what the whiteboard said".as_slice()).unwrap();
-    let spooled = phone.home.read_spooled(&file.sealed_sha256, 0, 1 << 20).unwrap();
+    let file = agent
+        .attach("photo.jpg", &mut b"what the whiteboard said".as_slice())
+        .unwrap();
+    let spooled = phone
+        .home
+        .read_spooled(&file.sealed_sha256, 0, 1 << 20)
+        .unwrap();
     assert_eq!(spooled.len() as u64, file.sealed_size);
-    assert!(!spooled.windows(10).any(|window| window == b"whiteboard".as_slice()));
-    let with_file = Draft { attachments: vec![file.clone()], ..draft() };
+    assert!(
+        !spooled
+            .windows(10)
+            .any(|window| window == b"whiteboard".as_slice())
+    );
+    let with_file = Draft {
+        attachments: vec![file.clone()],
+        ..draft()
+    };
     let id = agent.save_draft(None, &with_file).unwrap();
-    agent.declare(agent.preview(&with_file).unwrap(), Some(id)).unwrap();
+    agent
+        .declare(agent.preview(&with_file).unwrap(), Some(id))
+        .unwrap();
     let records = waiting_records(&agent);
-    assert_eq!(records[0].body.sealed().unwrap().1[0].sha256, file.sealed_sha256);
+    assert_eq!(
+        records[0].body.sealed().unwrap().1[0].sha256,
+        file.sealed_sha256
+    );
 
     let other = agent.attach("b.jpg", &mut b"other".as_slice()).unwrap();
-    let id = agent.save_draft(None, &Draft { attachments: vec![other], ..draft() }).unwrap();
+    let id = agent
+        .save_draft(
+            None,
+            &Draft {
+                attachments: vec![other],
+                ..draft()
+            },
+        )
+        .unwrap();
     agent.delete_draft(id).unwrap();
-    assert_eq!(phone.home.spooled().unwrap(), [file.sealed_sha256], "the declared file is still there");
+    assert_eq!(
+        phone.home.spooled().unwrap(),
+        [file.sealed_sha256],
+        "the declared file is still there"
+    );
     let mut lost = with_file;
     phone.home.remove_spooled(&file.sealed_sha256).unwrap();
     lost.reason = Some("again".into());
-    assert!(agent.declare(agent.preview(&lost).unwrap(), None).is_err(), "a file that is gone");
+    assert!(
+        agent.declare(agent.preview(&lost).unwrap(), None).is_err(),
+        "a file that is gone"
+    );
 }
 
 #[test]
 fn deleting_a_draft_leaves_the_file_that_a_declaration_made_from_it_needs() {
     let phone = Phone::enrolled();
     let agent = phone.agent();
-    let file = agent.attach("photo.jpg", &mut b"the only copy".as_slice()).unwrap();
-    let with_file = Draft { attachments: vec![file.clone()], ..draft() };
+    let file = agent
+        .attach("photo.jpg", &mut b"the only copy".as_slice())
+        .unwrap();
+    let with_file = Draft {
+        attachments: vec![file.clone()],
+        ..draft()
+    };
     let draft = agent.save_draft(None, &with_file).unwrap();
-    agent.declare(agent.preview(&with_file).unwrap(), None).unwrap();
+    agent
+        .declare(agent.preview(&with_file).unwrap(), None)
+        .unwrap();
     agent.delete_draft(draft).unwrap();
     assert_eq!(phone.home.spooled().unwrap(), [file.sealed_sha256]);
 }
@@ -290,7 +406,9 @@ async fn a_full_outbox_does_not_keep_the_sync_that_would_empty_it_from_happening
     let mut phone = Phone::enrolled();
     phone.config.outbox.records = 1;
     let agent = phone.agent();
-    agent.declare(agent.preview(&draft()).unwrap(), None).unwrap();
+    agent
+        .declare(agent.preview(&draft()).unwrap(), None)
+        .unwrap();
     assert_eq!(agent.scan().unwrap_err().code(), Code::OutboxFull);
     // The test has no network, which only a sync can find out.
     assert_eq!(agent.tick().await.unwrap_err().code(), Code::Unreachable);
@@ -300,7 +418,9 @@ async fn a_full_outbox_does_not_keep_the_sync_that_would_empty_it_from_happening
 async fn a_phone_whose_certificate_has_expired_can_enrol_again_without_losing_what_waits() {
     let phone = Phone::enrolled();
     let agent = phone.agent();
-    let id = agent.declare(agent.preview(&draft()).unwrap(), None).unwrap();
+    let id = agent
+        .declare(agent.preview(&draft()).unwrap(), None)
+        .unwrap();
     let enrol = || agent.enrol(Sensitive::from("token"));
     assert_eq!(enrol().await.unwrap_err().code(), Code::AlreadyEnrolled);
     phone.pass_hours(31 * 24);
@@ -326,8 +446,18 @@ fn a_sealed_file_that_nothing_needs_is_removed_when_the_agent_opens() {
     let phone = Phone::enrolled();
     let agent = phone.agent();
     let kept = agent.attach("a.txt", &mut b"kept".as_slice()).unwrap();
-    agent.save_draft(None, &Draft { attachments: vec![kept.clone()], ..draft() }).unwrap();
-    agent.attach("b.txt", &mut b"its draft was never saved".as_slice()).unwrap();
+    agent
+        .save_draft(
+            None,
+            &Draft {
+                attachments: vec![kept.clone()],
+                ..draft()
+            },
+        )
+        .unwrap();
+    agent
+        .attach("b.txt", &mut b"its draft was never saved".as_slice())
+        .unwrap();
     assert_eq!(phone.home.spooled().unwrap().len(), 2);
     drop(agent);
     phone.agent();

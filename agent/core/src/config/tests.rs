@@ -47,7 +47,11 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
     });
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0, "ca_pin");
-    assert!(found[0].1.contains("did you mean `ca_pins`?"), "{}", found[0].1);
+    assert!(
+        found[0].1.contains("did you mean `ca_pins`?"),
+        "{}",
+        found[0].1
+    );
 }
 
 #[test]
@@ -60,8 +64,21 @@ fn every_problem_is_named_at_once_and_no_value_is_repeated() {
         object.remove("department");
     });
     let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["server_url", "department", "ca_pins", "time_zone", "outbox_max_mib"]);
-    assert!(found.iter().all(|(_, problem)| !problem.contains("hunter2") && !problem.contains("Atlantis")));
+    assert_eq!(
+        keys,
+        [
+            "server_url",
+            "department",
+            "ca_pins",
+            "time_zone",
+            "outbox_max_mib"
+        ]
+    );
+    assert!(
+        found
+            .iter()
+            .all(|(_, problem)| !problem.contains("hunter2") && !problem.contains("Atlantis"))
+    );
 }
 
 #[test]
@@ -74,13 +91,24 @@ fn a_list_of_pins_is_refused_whole_when_one_of_them_is_no_text() {
 
 #[test]
 fn an_address_is_a_host_and_a_port_and_nothing_else() {
-    for bad in ["https://", "https://host/path", "https://user@host", "https://host:0", "https://host:99999", "ftp://host"] {
+    for bad in [
+        "https://",
+        "https://host/path",
+        "https://user@host",
+        "https://host:0",
+        "https://host:99999",
+        "ftp://host",
+    ] {
         let found = problems(|object| {
             object.insert("server_url".into(), json!(bad));
         });
         assert_eq!(found.len(), 1, "{bad}");
     }
-    for good in ["https://host", "https://127.0.0.1:8443", "https://[::1]:8443"] {
+    for good in [
+        "https://host",
+        "https://127.0.0.1:8443",
+        "https://[::1]:8443",
+    ] {
         let mut object = valid();
         object.insert("server_url".into(), json!(good));
         assert!(Config::from_object(&object).is_ok(), "{good}");

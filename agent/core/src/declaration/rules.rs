@@ -5,7 +5,9 @@
 //! information is captured into government systems; private devices are for exceptional
 //! circumstances when the business is significant or SENSITIVE; SECRET and above is forbidden.
 
-use candour_wire::content::{Capture, DeclarationContent, DeviceOwnership, Disappearing, Extent, Person, Significance, Text};
+use candour_wire::content::{
+    Capture, DeclarationContent, DeviceOwnership, Disappearing, Extent, Person, Significance, Text,
+};
 use candour_wire::policy::{Policy, above_official_sensitive};
 use candour_wire::time::MessageTime;
 use candour_wire::{Code, limits};
@@ -25,11 +27,12 @@ const FUTURE_TOLERANCE_S: i64 = 24 * 60 * 60;
 /// [`Code::MarkingTooHigh`], whatever else may be wrong with the draft.
 pub fn refuse_above_official_sensitive(draft: &Draft) -> Result<(), Violations> {
     let too_high = |field, text: Option<&str>| {
-        text.filter(|text| above_official_sensitive(text)).map(|_| Violation {
-            field,
-            code: Code::MarkingTooHigh,
-            detail: None,
-        })
+        text.filter(|text| above_official_sensitive(text))
+            .map(|_| Violation {
+                field,
+                code: Code::MarkingTooHigh,
+                detail: None,
+            })
     };
     // EXPOSE: the words are looked at for a marking and go nowhere.
     let handling = draft.handling.as_ref().map(|text| text.expose().as_str());
@@ -47,17 +50,32 @@ pub fn refuse_above_official_sensitive(draft: &Draft) -> Result<(), Violations> 
 /// # Errors
 ///
 /// Names everything that is missing or against the rules.
-pub fn check(draft: &Draft, policy: &Policy, holder: Option<&Person>, now: Timestamp) -> Result<Preview, Violations> {
+pub fn check(
+    draft: &Draft,
+    policy: &Policy,
+    holder: Option<&Person>,
+    now: Timestamp,
+) -> Result<Preview, Violations> {
     refuse_above_official_sensitive(draft)?;
     let mut found = Found::default();
     let significance = found.require("significance", draft.significance);
     let channel = found.require("channel", draft.channel.clone());
-    if channel.as_ref().is_some_and(|id| policy.channels.iter().all(|c| c.id != *id)) {
+    if channel
+        .as_ref()
+        .is_some_and(|id| policy.channels.iter().all(|c| c.id != *id))
+    {
         let known: Vec<&str> = policy.channels.iter().map(|c| c.id.as_str()).collect();
-        found.add_with("channel", Code::ChannelUnknown, format!("the policy has {}", known.join(", ")));
+        found.add_with(
+            "channel",
+            Code::ChannelUnknown,
+            format!("the policy has {}", known.join(", ")),
+        );
     }
     let direction = found.require("direction", draft.direction);
-    let declared_by = found.require("declared_by", draft.declared_by.clone().or_else(|| holder.cloned()));
+    let declared_by = found.require(
+        "declared_by",
+        draft.declared_by.clone().or_else(|| holder.cloned()),
+    );
     let marking = marking(draft, policy, &mut found);
     let device = draft.device.unwrap_or(DeviceOwnership::Government);
     let significant = significance == Some(Significance::Significant);
@@ -68,12 +86,16 @@ pub fn check(draft: &Draft, policy: &Policy, holder: Option<&Person>, now: Times
     let sensitive = marking.as_ref().is_some_and(|(_, sensitive)| *sensitive);
     if device == DeviceOwnership::Private
         && (significant || sensitive)
-        && draft.exceptional_circumstances.as_ref().is_none_or(is_blank)
+        && draft
+            .exceptional_circumstances
+            .as_ref()
+            .is_none_or(is_blank)
     {
         found.add("exceptional_circumstances", Code::ExceptionRequired);
     }
-    let has_content =
-        !draft.messages.is_empty() || !draft.attachments.is_empty() || draft.substance.as_ref().is_some_and(|s| !is_blank(s));
+    let has_content = !draft.messages.is_empty()
+        || !draft.attachments.is_empty()
+        || draft.substance.as_ref().is_some_and(|s| !is_blank(s));
     if significant && !has_content {
         found.add("messages", Code::ContentRequired);
     }
@@ -83,10 +105,22 @@ pub fn check(draft: &Draft, policy: &Policy, holder: Option<&Person>, now: Times
     check_lengths(draft, &mut found);
     let occurred = occurred(draft, now, &mut found);
 
-    match (significance, channel, direction, declared_by, marking, occurred) {
-        (Some(significance), Some(channel), Some(direction), Some(declared_by), Some((marking, _)), Some(occurred))
-            if found.violations.is_empty() =>
-        {
+    match (
+        significance,
+        channel,
+        direction,
+        declared_by,
+        marking,
+        occurred,
+    ) {
+        (
+            Some(significance),
+            Some(channel),
+            Some(direction),
+            Some(declared_by),
+            Some((marking, _)),
+            Some(occurred),
+        ) if found.violations.is_empty() => {
             let late_days = late_days(&occurred, policy.deadlines.declare_within_days, now);
             Ok(Preview {
                 policy: policy.version,
@@ -125,11 +159,19 @@ struct Found {
 
 impl Found {
     fn add(&mut self, field: &'static str, code: Code) {
-        self.violations.push(Violation { field, code, detail: None });
+        self.violations.push(Violation {
+            field,
+            code,
+            detail: None,
+        });
     }
 
     fn add_with(&mut self, field: &'static str, code: Code, detail: String) {
-        self.violations.push(Violation { field, code, detail: Some(detail) });
+        self.violations.push(Violation {
+            field,
+            code,
+            detail: Some(detail),
+        });
     }
 
     fn require<T>(&mut self, field: &'static str, value: Option<T>) -> Option<T> {
@@ -142,7 +184,11 @@ impl Found {
     fn at_most(&mut self, field: &'static str, text: &Text, most: usize) {
         // EXPOSE: only the length is looked at.
         if text.expose().chars().count() > most {
-            self.add_with(field, Code::FieldTooLong, format!("at most {most} characters"));
+            self.add_with(
+                field,
+                Code::FieldTooLong,
+                format!("at most {most} characters"),
+            );
         }
     }
 }
@@ -156,11 +202,18 @@ fn is_blank(text: &Text) -> bool {
 fn marking(draft: &Draft, policy: &Policy, found: &mut Found) -> Option<(String, bool)> {
     let chosen = match &draft.marking {
         None => policy.markings.first(),
-        Some(id) => policy.markings.iter().find(|m| m.id.eq_ignore_ascii_case(id)),
+        Some(id) => policy
+            .markings
+            .iter()
+            .find(|m| m.id.eq_ignore_ascii_case(id)),
     };
     if chosen.is_none() {
         let known: Vec<&str> = policy.markings.iter().map(|m| m.id.as_str()).collect();
-        found.add_with("marking", Code::MarkingUnknown, format!("the policy has {}", known.join(", ")));
+        found.add_with(
+            "marking",
+            Code::MarkingUnknown,
+            format!("the policy has {}", known.join(", ")),
+        );
     }
     chosen.map(|marking| (marking.id.clone(), marking.sensitive))
 }
@@ -171,7 +224,9 @@ fn occurred(draft: &Draft, now: Timestamp, found: &mut Found) -> Option<MessageT
     let occurred = found.require("occurred", draft.occurred.clone().or_else(first_message))?;
     match occurred.instant() {
         None => found.add("occurred", Code::TimeInvalid),
-        Some(instant) if instant.as_second() > now.as_second().saturating_add(FUTURE_TOLERANCE_S) => {
+        Some(instant)
+            if instant.as_second() > now.as_second().saturating_add(FUTURE_TOLERANCE_S) =>
+        {
             found.add("occurred", Code::TimeInFuture);
         }
         Some(_) => {}
@@ -180,7 +235,9 @@ fn occurred(draft: &Draft, now: Timestamp, found: &mut Found) -> Option<MessageT
 }
 
 fn late_days(occurred: &MessageTime, within_days: u32, now: Timestamp) -> Option<u32> {
-    let elapsed_s = now.as_second().saturating_sub(occurred.instant()?.as_second());
+    let elapsed_s = now
+        .as_second()
+        .saturating_sub(occurred.instant()?.as_second());
     let days = u32::try_from(elapsed_s / (24 * 60 * 60)).ok()?;
     days.checked_sub(within_days).filter(|late| *late > 0)
 }
@@ -198,9 +255,15 @@ fn capture(draft: &Draft) -> Capture {
 }
 
 fn check_lengths(draft: &Draft, found: &mut Found) {
-    let people = [("declared_by", &draft.declared_by), ("on_behalf_of", &draft.on_behalf_of)];
+    let people = [
+        ("declared_by", &draft.declared_by),
+        ("on_behalf_of", &draft.on_behalf_of),
+    ];
     for (field, person) in people {
-        for text in person.iter().flat_map(|p| std::iter::once(&p.name).chain(&p.role)) {
+        for text in person
+            .iter()
+            .flat_map(|p| std::iter::once(&p.name).chain(&p.role))
+        {
             found.at_most(field, text, limits::SHORT_TEXT_MAX_CHARS);
         }
         if person.as_ref().is_some_and(|p| is_blank(&p.name)) {
@@ -208,15 +271,27 @@ fn check_lengths(draft: &Draft, found: &mut Found) {
         }
     }
     if draft.participants.len() > limits::PARTICIPANTS_MAX {
-        found.add_with("participants", Code::FieldTooLong, format!("at most {} people", limits::PARTICIPANTS_MAX));
+        found.add_with(
+            "participants",
+            Code::FieldTooLong,
+            format!("at most {} people", limits::PARTICIPANTS_MAX),
+        );
     }
-    for text in draft.participants.iter().flat_map(|p| std::iter::once(&p.name).chain(&p.role)) {
+    for text in draft
+        .participants
+        .iter()
+        .flat_map(|p| std::iter::once(&p.name).chain(&p.role))
+    {
         found.at_most("participants", text, limits::SHORT_TEXT_MAX_CHARS);
     }
     let long = [
         ("handling", &draft.handling, limits::SHORT_TEXT_MAX_CHARS),
         ("reason", &draft.reason, limits::LONG_TEXT_MAX_CHARS),
-        ("exceptional_circumstances", &draft.exceptional_circumstances, limits::LONG_TEXT_MAX_CHARS),
+        (
+            "exceptional_circumstances",
+            &draft.exceptional_circumstances,
+            limits::LONG_TEXT_MAX_CHARS,
+        ),
         ("substance", &draft.substance, limits::MESSAGE_MAX_CHARS),
     ];
     for (field, text, most) in long {
@@ -225,12 +300,20 @@ fn check_lengths(draft: &Draft, found: &mut Found) {
         }
     }
     if draft.messages.len() > limits::MESSAGES_MAX {
-        found.add_with("messages", Code::FieldTooLong, format!("at most {} messages", limits::MESSAGES_MAX));
+        found.add_with(
+            "messages",
+            Code::FieldTooLong,
+            format!("at most {} messages", limits::MESSAGES_MAX),
+        );
     }
     for message in &draft.messages {
         found.at_most("messages", &message.text, limits::MESSAGE_MAX_CHARS);
     }
     if draft.attachments.len() > limits::ATTACHMENTS_MAX {
-        found.add_with("attachments", Code::FieldTooLong, format!("at most {} files", limits::ATTACHMENTS_MAX));
+        found.add_with(
+            "attachments",
+            Code::FieldTooLong,
+            format!("at most {} files", limits::ATTACHMENTS_MAX),
+        );
     }
 }

@@ -1,4 +1,6 @@
-use candour_wire::content::{DeviceOwnership, Direction, Message, Participant, Person, Significance};
+use candour_wire::content::{
+    DeviceOwnership, Direction, Message, Participant, Person, Significance,
+};
 use candour_wire::policy::Policy;
 use candour_wire::time::MessageTime;
 use candour_wire::{Code, limits};
@@ -20,7 +22,10 @@ fn at(text: &str) -> Option<MessageTime> {
 }
 
 fn holder() -> Person {
-    Person { name: "Sam Example".into(), role: None }
+    Person {
+        name: "Sam Example".into(),
+        role: None,
+    }
 }
 
 /// A draft that may be declared as it is.
@@ -28,7 +33,10 @@ fn complete() -> Draft {
     Draft {
         channel: Some("whatsapp".parse().unwrap()),
         direction: Some(Direction::Received),
-        participants: vec![Participant { name: "Bob O'Neil".into(), role: None }],
+        participants: vec![Participant {
+            name: "Bob O'Neil".into(),
+            role: None,
+        }],
         significance: Some(Significance::Significant),
         reason: Some("The Minister was travelling".into()),
         messages: vec![Message {
@@ -63,33 +71,72 @@ fn a_complete_draft_becomes_a_preview_with_the_defaults_filled_in() {
 fn everything_that_is_missing_is_named_at_once() {
     let Violations(found) = check(&Draft::default(), &policy(), None, now()).unwrap_err();
     let fields: Vec<_> = found.iter().map(|v| v.field).collect();
-    assert_eq!(fields, ["significance", "channel", "direction", "declared_by", "occurred"]);
+    assert_eq!(
+        fields,
+        [
+            "significance",
+            "channel",
+            "direction",
+            "declared_by",
+            "occurred"
+        ]
+    );
 }
 
 #[test]
 fn secret_is_refused_before_anything_else_is_looked_at() {
     for marking in ["SECRET", "Top Secret", "official / UK SECRET"] {
-        let draft = Draft { marking: Some(marking.to_owned()), ..Draft::default() };
+        let draft = Draft {
+            marking: Some(marking.to_owned()),
+            ..Draft::default()
+        };
         let refused = refuse_above_official_sensitive(&draft).unwrap_err();
         assert_eq!(refused.code(), Code::MarkingTooHigh, "{marking}");
         assert_eq!(violations(&draft), [("marking", Code::MarkingTooHigh)]);
     }
-    let draft = Draft { handling: Some("Treat as SECRET".into()), ..complete() };
+    let draft = Draft {
+        handling: Some("Treat as SECRET".into()),
+        ..complete()
+    };
     assert_eq!(violations(&draft), [("handling", Code::MarkingTooHigh)]);
 }
 
 #[test]
 fn significant_or_sensitive_business_on_a_private_device_needs_its_circumstances() {
-    let private = Draft { device: Some(DeviceOwnership::Private), ..complete() };
-    assert_eq!(violations(&private), [("exceptional_circumstances", Code::ExceptionRequired)]);
-    let blank = Draft { exceptional_circumstances: Some("  ".into()), ..private.clone() };
-    assert_eq!(violations(&blank), [("exceptional_circumstances", Code::ExceptionRequired)]);
-    let said = Draft { exceptional_circumstances: Some("The work phone had no signal".into()), ..private.clone() };
+    let private = Draft {
+        device: Some(DeviceOwnership::Private),
+        ..complete()
+    };
+    assert_eq!(
+        violations(&private),
+        [("exceptional_circumstances", Code::ExceptionRequired)]
+    );
+    let blank = Draft {
+        exceptional_circumstances: Some("  ".into()),
+        ..private.clone()
+    };
+    assert_eq!(
+        violations(&blank),
+        [("exceptional_circumstances", Code::ExceptionRequired)]
+    );
+    let said = Draft {
+        exceptional_circumstances: Some("The work phone had no signal".into()),
+        ..private.clone()
+    };
     assert!(check(&said, &policy(), Some(&holder()), now()).is_ok());
-    let logistical = Draft { significance: Some(Significance::Logistical), ..private.clone() };
+    let logistical = Draft {
+        significance: Some(Significance::Logistical),
+        ..private.clone()
+    };
     assert!(check(&logistical, &policy(), Some(&holder()), now()).is_ok());
-    let sensitive = Draft { marking: Some("OFFICIAL-SENSITIVE".into()), ..logistical };
-    assert_eq!(violations(&sensitive), [("exceptional_circumstances", Code::ExceptionRequired)]);
+    let sensitive = Draft {
+        marking: Some("OFFICIAL-SENSITIVE".into()),
+        ..logistical
+    };
+    assert_eq!(
+        violations(&sensitive),
+        [("exceptional_circumstances", Code::ExceptionRequired)]
+    );
 }
 
 #[test]
@@ -127,8 +174,15 @@ fn significant_business_needs_content_people_and_a_reason() {
 
 #[test]
 fn lateness_is_flagged_and_never_refused() {
-    let on = |day: &str| Draft { occurred: at(day), ..complete() };
-    let late = |day| check(&on(day), &policy(), Some(&holder()), now()).unwrap().late_days();
+    let on = |day: &str| Draft {
+        occurred: at(day),
+        ..complete()
+    };
+    let late = |day| {
+        check(&on(day), &policy(), Some(&holder()), now())
+            .unwrap()
+            .late_days()
+    };
     assert_eq!(late("2026-11-02T12:00:00"), None, "twenty days are in time");
     assert_eq!(late("2026-11-01T12:00:00"), Some(1));
     assert_eq!(late("2020-01-01T12:00:00"), Some(2497));
@@ -136,27 +190,55 @@ fn lateness_is_flagged_and_never_refused() {
 
 #[test]
 fn a_time_in_the_future_or_a_zone_that_nobody_knows_is_refused() {
-    let future = Draft { occurred: at("2026-11-25T12:00:00"), ..complete() };
+    let future = Draft {
+        occurred: at("2026-11-25T12:00:00"),
+        ..complete()
+    };
     assert_eq!(violations(&future), [("occurred", Code::TimeInFuture)]);
     let mut nowhere = at("2026-11-20T12:00:00").unwrap();
     nowhere.zone = "Europe/Atlantis".into();
-    assert_eq!(violations(&Draft { occurred: Some(nowhere), ..complete() }), [("occurred", Code::TimeInvalid)]);
+    assert_eq!(
+        violations(&Draft {
+            occurred: Some(nowhere),
+            ..complete()
+        }),
+        [("occurred", Code::TimeInvalid)]
+    );
 }
 
 #[test]
 fn channels_and_markings_come_from_the_policy() {
-    let draft = Draft { channel: Some("carrier-pigeon".parse().unwrap()), marking: Some("PRIVATE".into()), ..complete() };
-    assert_eq!(violations(&draft), [("channel", Code::ChannelUnknown), ("marking", Code::MarkingUnknown)]);
+    let draft = Draft {
+        channel: Some("carrier-pigeon".parse().unwrap()),
+        marking: Some("PRIVATE".into()),
+        ..complete()
+    };
+    assert_eq!(
+        violations(&draft),
+        [
+            ("channel", Code::ChannelUnknown),
+            ("marking", Code::MarkingUnknown)
+        ]
+    );
 }
 
 #[test]
 fn fields_that_are_too_long_are_named() {
     let draft = Draft {
         reason: Some("r".repeat(limits::LONG_TEXT_MAX_CHARS + 1).into()),
-        on_behalf_of: Some(Person { name: "n".repeat(limits::SHORT_TEXT_MAX_CHARS + 1).into(), role: None }),
+        on_behalf_of: Some(Person {
+            name: "n".repeat(limits::SHORT_TEXT_MAX_CHARS + 1).into(),
+            role: None,
+        }),
         ..complete()
     };
-    assert_eq!(violations(&draft), [("on_behalf_of", Code::FieldTooLong), ("reason", Code::FieldTooLong)]);
+    assert_eq!(
+        violations(&draft),
+        [
+            ("on_behalf_of", Code::FieldTooLong),
+            ("reason", Code::FieldTooLong)
+        ]
+    );
 }
 
 #[test]

@@ -219,7 +219,9 @@ fn a_damaged_store_is_set_aside_and_a_new_one_begun() {
 #[test]
 fn a_row_that_its_index_has_lost_is_found_again() {
     let home = Home::new();
-    let keys: Vec<_> = (10..40_u8).map(|n| [b"key-".as_slice(), &[n; 8]].concat()).collect();
+    let keys: Vec<_> = (10..40_u8)
+        .map(|n| [b"key-".as_slice(), &[n; 8]].concat())
+        .collect();
     let rows: Vec<_> = keys.iter().map(|key| put(key, b"value")).collect();
     home.open().apply(&rows).unwrap();
     let sound = fs::read(home.db()).unwrap();
