@@ -86,12 +86,7 @@ impl Agent {
                 .events
                 .emit(Event::StoreSetAside { file: file.clone() });
         }
-        let identity = match platform.home.read(Document::Identity)? {
-            Some(json) => {
-                Some(Identity::from_json(&json).map_err(|_| AgentError::IdentityDamaged)?)
-            }
-            None => None,
-        };
+        let identity = Self::restore_identity(&platform)?;
         let policy = Self::restore_policy(&config, &platform)?;
         let set_aside = match set_aside {
             // Without keys nothing can be sealed yet; then nothing worth a note was lost either.
@@ -120,6 +115,21 @@ impl Agent {
         };
         agent.sweep_spool()?;
         Ok(agent)
+    }
+
+    /// Who this handset is. What cannot be read is as good as none: an enrolment with a new token
+    /// brings it again, for the same key, so that what waits stays this handset's.
+    fn restore_identity(platform: &Platform) -> Result<Option<Identity>, AgentError> {
+        let stored = platform.home.read(Document::Identity)?;
+        let restored = stored
+            .as_ref()
+            .and_then(|json| Identity::from_json(json).ok());
+        if stored.is_some() && restored.is_none() {
+            tracing::warn!(
+                "the stored enrolment cannot be read; the phone has to be enrolled again"
+            );
+        }
+        Ok(restored)
     }
 
     /// The policy in force when the agent last ran. One that cannot be read is as good as none:

@@ -23,9 +23,6 @@ pub enum AgentError {
     /// The handset is enrolled already.
     #[error("this phone is enrolled already")]
     AlreadyEnrolled,
-    /// What is kept of the enrolment cannot be read.
-    #[error("what this phone keeps of its enrolment cannot be read")]
-    IdentityDamaged,
     /// Enrolment or renewal failed.
     #[error("enrolment failed")]
     Enrol(#[from] crate::identity::IdentityError),
@@ -81,7 +78,6 @@ impl AgentError {
             Self::Config(_) => Code::ConfigInvalid,
             Self::NotEnrolled => Code::NotEnrolled,
             Self::AlreadyEnrolled => Code::AlreadyEnrolled,
-            Self::IdentityDamaged => Code::StoreDamaged,
             Self::Enrol(error) => error.code(),
             Self::PolicyMissing => Code::PolicyMissing,
             Self::Violations(violations) => violations.code(),
