@@ -407,18 +407,28 @@ impl<O: LendOutbox> Driver<O> {
                 backoff::after_success(now, schedule.as_ref(), jitter)
             }
         };
-        state.next_attempt = Some(next);
+        let if_any_wait = if machine.failure().is_none() {
+            next.min(backoff::after_record(now, schedule.as_ref(), jitter))
+        } else {
+            next
+        };
         self.report.failure = machine.failure().cloned();
         self.report.clock_wrong = state.clock_wrong;
-        self.report.next_attempt = next;
         let (mut state, began) = (self.state, self.began);
-        lend(&self.session.outbox, move |outbox| {
+        self.report.next_attempt = lend(&self.session.outbox, move |outbox| {
             let stored = SyncState::load(outbox)?;
+            // What was made after its stream had been emptied did not bring this sync forward,
+            // and waits no longer than any other record.
+            let counts = outbox.counts()?;
+            let any_wait = counts.posture + counts.records > 0;
+            let next = if any_wait { if_any_wait } else { next };
+            state.next_attempt = Some(next);
             // A person may have cleared the alarm while this sync was under way.
             if stored.alarm != began.alarm && state.alarm == began.alarm {
                 (state.alarm, state.log_anew) = (stored.alarm, stored.log_anew);
             }
-            state.save(outbox)
+            state.save(outbox)?;
+            Ok::<_, OutboxError>(next)
         })
         .await?;
         Ok(self.report)

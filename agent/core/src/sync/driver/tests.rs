@@ -357,3 +357,25 @@ async fn a_sync_without_time_left_begins_nothing_and_comes_back_soon() {
             <= 600
     );
 }
+
+#[tokio::test]
+async fn what_is_made_during_a_sync_does_not_wait_for_the_next_scheduled_one() {
+    let mut phone = Phone::new();
+    phone.declare(&[]);
+    let (outbox, late) = (Arc::clone(&phone.outbox), phone.new_heartbeat());
+    // The posture stream has been emptied by the time the records are answered.
+    phone.department.trouble(
+        "/v1/records",
+        Trouble::Lies(Box::new(move |_| {
+            outbox.lock().unwrap().append(&late, &[]).unwrap();
+        })),
+    );
+    let report = phone.sync().await;
+    assert_eq!(
+        (report.failure, report.received, phone.waiting()),
+        (None, 1, 1)
+    );
+    let wait = report.next_attempt.duration_since(phone.clock.now());
+    assert!((0..=600).contains(&wait.as_secs()), "{wait}");
+    assert_eq!(phone.state().next_attempt, Some(report.next_attempt));
+}

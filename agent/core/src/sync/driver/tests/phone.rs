@@ -132,24 +132,29 @@ impl Phone {
         *self.clock.0.lock().unwrap() += by;
     }
 
-    pub(super) fn append(&self, body: Body) -> RecordId {
+    pub(super) fn append(&self, record: &NewRecord) -> RecordId {
+        self.outbox.lock().unwrap().append(record, &[]).unwrap()
+    }
+
+    fn record(&self, body: Body) -> NewRecord {
         let created = self.clock.now();
-        let id = RecordId::make(created);
-        let summary = Summary::new("a few words", "declared by you");
-        let record = NewRecord {
-            id,
+        NewRecord {
+            id: RecordId::make(created),
             created,
             policy: 1,
             body,
-            summary,
-        };
-        self.outbox.lock().unwrap().append(&record, &[]).unwrap()
+            summary: Summary::new("a few words", "declared by you"),
+        }
+    }
+
+    pub(super) fn new_heartbeat(&self) -> NewRecord {
+        self.record(Body::Heartbeat(Heartbeat {
+            inventory: Digest::of(b"list"),
+        }))
     }
 
     pub(super) fn heartbeat(&self) -> RecordId {
-        self.append(Body::Heartbeat(Heartbeat {
-            inventory: Digest::of(b"list"),
-        }))
+        self.append(&self.new_heartbeat())
     }
 
     pub(super) fn declare(&self, files: &[AttachmentRef]) -> RecordId {
@@ -161,10 +166,10 @@ impl Phone {
             kind: Kind::Declaration,
         };
         let sealed = seal(&key, &context, b"content").unwrap();
-        self.append(Body::Declaration(Declaration {
+        self.append(&self.record(Body::Declaration(Declaration {
             sealed,
             attachments: files.to_vec(),
-        }))
+        })))
     }
 
     /// Puts a file into the spool.
