@@ -7,15 +7,19 @@ use std::path::Path;
 
 use candour_core::declaration::Draft;
 use candour_import::{
-    Conversation, Export, Format, ImportError, Message, Options, RowKind, import, limits, sniff,
-    title_from_name,
+    Conversation, DateOrder, Export, Format, ImportError, Message, Options, RowKind, import,
+    limits, sniff, title_from_name,
 };
 use candour_wire::content::{self, Direction, Extent, Participant};
 use candour_wire::{ChannelId, limits as wire_limits};
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::args::Reading;
 use crate::failure::Failure;
+
+/// Stands for the order of day and month where the format leaves nothing to decide.
+const NO_DATE_ORDER: &str = "fixed";
 
 /// What an archive is read from.
 pub(crate) trait Source: Read + Seek {}
@@ -151,9 +155,12 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Whether a message is listed.
-    pub(crate) fn passes(&self, message: &Message<'_>) -> bool {
-        let within = self.from.is_none_or(|from| message.wall() >= from)
-            && self.to.is_none_or(|to| message.wall() <= to);
+    pub(crate) fn passes(&self, message: &Message<'_>, zone: &TimeZone) -> bool {
+        let wall = message.stamp().wall_in(zone);
+        let within = self
+            .from
+            .is_none_or(|from| wall.is_some_and(|wall| wall >= from))
+            && self.to.is_none_or(|to| wall.is_some_and(|wall| wall <= to));
         let holds = |hay: &str, needle: &Option<String>| {
             needle
                 .as_ref()
@@ -195,11 +202,9 @@ pub(crate) fn pick(
     let mut messages = Vec::with_capacity(picked.len());
     for message in &picked {
         messages.push(content::Message {
-            at: Some(
-                message
-                    .time_in(zone)
-                    .map_err(|unknown| Failure::Usage(format!("--zone {zone}: {unknown}")))?,
-            ),
+            at: message
+                .time_in(zone)
+                .map_err(|unknown| Failure::Usage(format!("--zone {zone}: {unknown}")))?,
             author: message.author().map(|author| author.into_owned().into()),
             text: message.text().into_owned().into(),
             source_sha256: Some(message.digest()),
@@ -233,9 +238,10 @@ pub(crate) fn pick(
         .iter()
         .filter(|message| message.kind() != RowKind::System)
         .count();
-    let whatsapp: ChannelId = "whatsapp".parse().expect("it is a valid channel id");
+    let channel = chat.format().channel();
+    let channel: Option<ChannelId> = channel.and_then(|channel| channel.parse().ok());
     let draft = Draft {
-        channel: channels.contains(&whatsapp).then_some(whatsapp),
+        channel: channel.filter(|channel| channels.contains(channel)),
         direction,
         participants: others
             .into_iter()
@@ -251,18 +257,21 @@ pub(crate) fn pick(
         }),
         messages,
         source: Some(content::Source {
-            format: chat.layout().as_str().to_owned(),
+            format: chat.format_name().to_owned(),
             sha256: chat.digest(),
             messages: chat.len() as u64,
-            date_order: chat.date_order().as_str().to_owned(),
+            date_order: chat
+                .date_order()
+                .map_or(NO_DATE_ORDER, DateOrder::as_str)
+                .to_owned(),
         }),
         ..Draft::default()
     };
     let files = distinct(
         picked
             .iter()
-            .filter_map(|message| message.attachment_name())
-            .map(|name| name.into_owned()),
+            .flat_map(|message| message.attachments())
+            .map(|file| file.name.into_owned()),
     );
     Ok(Picked { draft, files })
 }
@@ -396,7 +405,7 @@ mod tests {
         let listed = |filter: &Filter| {
             index
                 .messages()
-                .filter(|m| filter.passes(m))
+                .filter(|m| filter.passes(m, &TimeZone::UTC))
                 .map(|m| m.index())
                 .collect::<Vec<_>>()
         };

@@ -32,6 +32,18 @@ pub enum ImportError {
     /// The text has more messages than [`MESSAGES_MAX`](crate::limits::MESSAGES_MAX).
     #[error("the chat has more than {} messages", crate::limits::MESSAGES_MAX)]
     TooManyMessages,
+    /// The export holds several conversations; ask the holder which one.
+    #[error("the export holds {0} conversations, and none was chosen")]
+    NeedsConversation(usize),
+    /// The export has no conversation of the id that was given.
+    #[error("the export has no such conversation")]
+    NoSuchConversation,
+    /// The files given together are not parts of one export.
+    #[error("the files are not parts of one export")]
+    FilesDiffer,
+    /// More than [`FILES_MAX`](crate::limits::FILES_MAX) files were given together.
+    #[error("more than {} files", crate::limits::FILES_MAX)]
+    TooManyFiles,
     /// The archive is not safe to open.
     #[error("the archive was refused")]
     Archive(#[from] ArchiveRefusal),
@@ -54,11 +66,16 @@ impl ImportError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::UnknownFormat | Self::UnknownCalendar | Self::NoChat | Self::SeveralChats(_) => {
-                Code::ImportUnknownFormat
-            }
+            Self::UnknownFormat
+            | Self::UnknownCalendar
+            | Self::NoChat
+            | Self::SeveralChats(_)
+            | Self::FilesDiffer => Code::ImportUnknownFormat,
+            Self::NeedsConversation(_) | Self::NoSuchConversation => Code::ImportNeedsConversation,
             Self::NeedsDateOrder | Self::DateOrderImpossible(_) => Code::ImportNeedsDateOrder,
-            Self::TooLarge { .. } | Self::TooManyMessages => Code::ImportTooLarge,
+            Self::TooLarge { .. } | Self::TooManyMessages | Self::TooManyFiles => {
+                Code::ImportTooLarge
+            }
             Self::Archive(_) => Code::ImportArchiveRefused,
             Self::NoSuchFile | Self::Damaged(_) => Code::ImportDamaged,
         }

@@ -1,7 +1,16 @@
 //! Which export is it? Decided by content, never by a file's name.
+//!
+//! A format is a module with three functions: `looks_like(start) -> bool`, by the first
+//! [`PREAMBLE_MAX_BYTES`]; `conversations(&Files, &Options) -> Result<Vec<Summary>, _>`, where an
+//! export can hold several; and `import(…) -> Result<Conversation, _>`, whose rows are shown by the
+//! module's [`Dialect`](crate::dialect::Dialect).
 
+use std::fmt;
+
+use crate::files::Files;
+use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::whatsapp;
-use crate::{Conversation, ImportError, Options};
+use crate::{Conversation, ImportError, Options, Stamp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,11 +31,46 @@ impl Format {
             Self::Zip => "zip",
         }
     }
+
+    /// The id of the channel, in the policy's catalogue, that such an export comes from; `None`
+    /// where it can come from several.
+    #[must_use]
+    pub const fn channel(self) -> Option<&'static str> {
+        match self {
+            Self::WhatsAppText => Some("whatsapp"),
+            Self::Zip => None,
+        }
+    }
+}
+
+/// One conversation of an export, before it is chosen.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Tells it from the others of the same export; for [`Options::conversation`].
+    pub id: String,
+    /// Its title, or the name of the other person.
+    pub title: Option<String>,
+    /// How many rows it has, the app's own among them.
+    pub messages: usize,
+    /// The earliest time in it.
+    pub first: Stamp,
+    /// The latest time in it.
+    pub last: Stamp,
+}
+
+impl fmt::Debug for Summary {
+    /// Without the title, which is content.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Summary")
+            .field("messages", &self.messages)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Recognises an export by its first bytes; 64 KiB of them are enough.
 #[must_use]
 pub fn sniff(start: &[u8]) -> Option<Format> {
+    let start = start.get(..PREAMBLE_MAX_BYTES).unwrap_or(start);
     // APPNOTE 4.3.7 and 4.3.16: a local file header, or the end record of an empty archive.
     if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
         return Some(Format::Zip);
@@ -34,16 +78,88 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     whatsapp::looks_like(start).then_some(Format::WhatsAppText)
 }
 
-/// Indexes a chat text. Linear in the length of `source`; copies none of it.
+/// Indexes an export that is one file. Linear in the length of `source`; copies none of it.
+///
+/// Of an export of several conversations, the one that `options` names is indexed and nothing is
+/// kept of the others.
 ///
 /// # Errors
 ///
-/// [`ImportError::UnknownFormat`] when no header is found (an archive is opened with
-/// [`Export`](crate::Export) first), [`ImportError::NeedsDateOrder`] when day and month cannot be
-/// told apart and `options` does not say, and those about limits.
+/// [`ImportError::UnknownFormat`] when it is no export (an archive is opened with
+/// [`Export`](crate::Export) first), [`ImportError::NeedsConversation`] when it holds several
+/// conversations and `options` names none, [`ImportError::NeedsDateOrder`] when day and month
+/// cannot be told apart and `options` does not say, and those about limits.
 pub fn import<'a>(
     source: &'a [u8],
     options: &Options<'_>,
 ) -> Result<Conversation<'a>, ImportError> {
-    whatsapp::import(source, options)
+    import_files(&[source], options)
+}
+
+/// Indexes an export that may be several files of one format, given in any order.
+///
+/// # Errors
+///
+/// As [`import`]; [`ImportError::FilesDiffer`] when they are not of one format, or of one that is
+/// a single file.
+pub fn import_files<'a>(
+    files: &[&'a [u8]],
+    options: &Options<'_>,
+) -> Result<Conversation<'a>, ImportError> {
+    match recognise(files)? {
+        Format::WhatsAppText => whatsapp::import(single(files)?, options),
+        Format::Zip => Err(ImportError::UnknownFormat),
+    }
+}
+
+/// Lists the conversations of an export, in its order. Linear in the length of the files.
+///
+/// # Errors
+///
+/// As [`import_files`].
+pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summary>, ImportError> {
+    match recognise(files)? {
+        Format::WhatsAppText => Ok(vec![summary(&import_files(files, options)?)]),
+        Format::Zip => Err(ImportError::UnknownFormat),
+    }
+}
+
+/// The one format of `files`, none of which is too large.
+fn recognise(files: &[&[u8]]) -> Result<Format, ImportError> {
+    Files::several(files)?;
+    let mut formats = files.iter().map(|file| sniff(file));
+    let first = formats.next().flatten().ok_or(ImportError::UnknownFormat)?;
+    if formats.all(|format| format == Some(first)) {
+        Ok(first)
+    } else {
+        Err(ImportError::FilesDiffer)
+    }
+}
+
+fn single<'a>(files: &[&'a [u8]]) -> Result<&'a [u8], ImportError> {
+    match files {
+        [file] if file.len() <= TEXT_MAX_BYTES => Ok(file),
+        [file] => Err(ImportError::TooLarge {
+            bytes: file.len() as u64,
+            max: TEXT_MAX_BYTES as u64,
+        }),
+        _ => Err(ImportError::FilesDiffer),
+    }
+}
+
+/// The summary of a conversation that is the only one of its export.
+fn summary(chat: &Conversation<'_>) -> Summary {
+    let mut rows = chat
+        .rows
+        .iter()
+        .filter(|row| row.clock != crate::row::Clock::None);
+    let first = rows.clone().min_by_key(|row| row.time);
+    let last = rows.by_ref().max_by_key(|row| row.time);
+    Summary {
+        id: String::new(),
+        title: chat.title().map(str::to_owned),
+        messages: chat.len(),
+        first: first.map_or(Stamp::None, Stamp::of),
+        last: last.map_or(Stamp::None, Stamp::of),
+    }
 }

@@ -7,14 +7,17 @@
 //!
 //! What holds for every [`Conversation`]:
 //!
-//! - Messages tile the source: the preamble and the messages, in order, are the file, byte for
-//!   byte. Nothing is trimmed, normalised or dropped; a row is classified, not deleted.
+//! - In a chat text messages tile the source: the preamble and the messages, in order, are the
+//!   file, byte for byte. In formats with a grammar of their own (JSON, XML, e-mail) a message is
+//!   exactly its object, element or part, no two overlap, and what stands between them is the
+//!   grammar's. Nothing is trimmed, normalised or dropped; a row is classified, not deleted.
 //! - [`Message::source`] gives the original bytes of a message and [`Message::digest`] their
 //!   SHA-256.
 //! - No input makes it panic, and none makes it allocate more than a small multiple of the input.
 //!
 //! The index is offsets into the source bytes (32 bytes a message); text is decoded only for the
-//! messages that are looked at.
+//! messages that are looked at. An export of a whole account is listed with [`conversations`]; the
+//! one that [`Options::conversation`] names is indexed, and nothing of the others is kept.
 //!
 //! ```
 //! let text = "13/02/2024, 09:05 - Alice Example: The annex is late.\n";
@@ -29,18 +32,26 @@
 //! `Debug` of the types here prints counts and places, never content.
 
 mod archive;
+mod attachment;
 mod conversation;
+mod dialect;
 mod error;
+mod files;
 mod format;
 pub mod limits;
+mod message;
 mod options;
 mod row;
+mod stamp;
 mod whatsapp;
 
 pub use archive::{ArchiveRefusal, AttachmentReader, Entry, Export};
-pub use conversation::{Conversation, Message};
+pub use attachment::{Attachment, Place, Revision};
+pub use conversation::{Caveat, Conversation};
 pub use error::ImportError;
-pub use format::{Format, import, sniff};
+pub use format::{Format, Summary, conversations, import, import_files, sniff};
+pub use message::Message;
 pub use options::{DateOrder, EmbeddedHeaders, Options, OrderBasis};
 pub use row::{Doubt, RowKind};
+pub use stamp::Stamp;
 pub use whatsapp::{Layout, title_from_name};

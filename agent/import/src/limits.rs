@@ -9,6 +9,10 @@ pub const TEXT_MAX_BYTES: usize = 512 << 20;
 /// Most messages in one conversation: a thousand a day for twenty years.
 pub const MESSAGES_MAX: usize = 8_000_000;
 
+/// Most files that one export may be: Messenger begins a new one every 10,000 messages; a folder
+/// of letters has one each.
+pub const FILES_MAX: usize = 20_000;
+
 /// Longest message that can be one, in bytes.
 ///
 /// WhatsApp takes 65,536 UTF-16 units, at most 3 bytes of UTF-8 each; the rest is room for a

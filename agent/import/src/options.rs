@@ -96,6 +96,9 @@ pub struct Options<'o> {
     pub date_order: Option<DateOrder>,
     /// The chat's title, for instance from [`title_from_name`](crate::title_from_name).
     pub title: Option<&'o str>,
+    /// Which conversation of an export that holds several: the id of its
+    /// [`Summary`](crate::Summary).
+    pub conversation: Option<&'o str>,
     /// What to do with headers that do not fit.
     pub embedded: EmbeddedHeaders,
     /// The names of the files that came with the text, when known: a row that names one of them

@@ -67,11 +67,23 @@ pub enum Doubt {
     AuthorUnsure,
     /// The message is longer than the app allows, so it is not one message.
     TooLong,
+    /// The export gives no time for the message.
+    NoTime,
+    /// The export gives the time of the message twice, and the two do not agree.
+    TimesDisagree,
+    /// The export says nothing of the person whom it names as the author.
+    AuthorUnknown,
+    /// A part of the message does not have the form of its format; it is left out of the text.
+    Malformed,
+    /// The message gives one of its parts twice; the first is shown.
+    RepeatedPart,
+    /// The message holds something that this version cannot show.
+    NotShown,
 }
 
 impl Doubt {
     /// Every doubt there is, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::InvalidUtf8,
         Self::TimeRunsBack,
         Self::OneOffAuthor,
@@ -80,6 +92,12 @@ impl Doubt {
         Self::OddHeader,
         Self::AuthorUnsure,
         Self::TooLong,
+        Self::NoTime,
+        Self::TimesDisagree,
+        Self::AuthorUnknown,
+        Self::Malformed,
+        Self::RepeatedPart,
+        Self::NotShown,
     ];
 
     /// The stable name, for records and programs.
@@ -94,6 +112,12 @@ impl Doubt {
             Self::OddHeader => "odd_header",
             Self::AuthorUnsure => "author_unsure",
             Self::TooLong => "too_long",
+            Self::NoTime => "no_time",
+            Self::TimesDisagree => "times_disagree",
+            Self::AuthorUnknown => "author_unknown",
+            Self::Malformed => "malformed",
+            Self::RepeatedPart => "repeated_part",
+            Self::NotShown => "not_shown",
         }
     }
 
@@ -113,16 +137,24 @@ impl Doubt {
             Self::OddHeader => "The date of this message is written differently from the others.",
             Self::AuthorUnsure => "The author's name may hold a colon, so check who wrote this.",
             Self::TooLong => "This is longer than one message can be.",
+            Self::NoTime => "The export does not say when this was sent.",
+            Self::TimesDisagree => "The export gives two times for this message that do not agree.",
+            Self::AuthorUnknown => "The export does not say who this person is.",
+            Self::Malformed => "A part of this message is damaged and is not shown.",
+            Self::RepeatedPart => {
+                "The export gives a part of this message twice; the first is shown."
+            }
+            Self::NotShown => "This message holds something that Candour cannot show.",
         }
     }
 
-    pub(crate) const fn bit(self) -> u16 {
-        1 << self as u16
+    pub(crate) const fn bit(self) -> u32 {
+        1 << self as u32
     }
 }
 
 /// Set when the app says that the message was edited.
-pub(crate) const EDITED: u16 = 1 << 15;
+pub(crate) const EDITED: u32 = 1 << 31;
 
 /// No author.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -132,19 +164,36 @@ pub(crate) const NOBODY: u32 = u32::MAX;
 pub(crate) struct Row {
     /// Where the row starts.
     pub(crate) start: u32,
-    /// Where the body starts.
+    /// Where it ends; 0 where the next one starts.
+    pub(crate) end: u32,
+    /// Where the body starts, where the body is a part of the row as it stands.
     pub(crate) body: u32,
     /// Index into the conversation's authors, or [`NOBODY`].
     pub(crate) author: u32,
+    /// What `clock` says it is. In chat texts before the date order is known, the numbers as read
+    /// ([`crate::whatsapp`]).
+    pub(crate) time: u64,
+    /// Bits of [`Doubt`] and [`EDITED`].
+    pub(crate) flags: u32,
     /// Length of the header, up to the author, in bytes.
     pub(crate) head: u16,
-    /// Bits of [`Doubt`] and [`EDITED`].
-    pub(crate) flags: u16,
-    /// Before the date order is known, the numbers as read ([`crate::whatsapp`]); after it,
-    /// seconds of the wall clock since 1970-01-01T00:00:00.
-    pub(crate) wall: u64,
+    pub(crate) clock: Clock,
     pub(crate) kind: RowKind,
 }
+
+/// What a row's `time` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// Seconds of the wall clock since 1970-01-01T00:00:00.
+    Wall,
+    /// Milliseconds since the Unix epoch.
+    Instant,
+    /// Nothing: the source gives no time.
+    None,
+}
+
+/// The index is held for every message of a file, so its size is a promise.
+const _: () = assert!(size_of::<Row>() == 32);
 
 impl Row {
     pub(crate) fn doubt(&mut self, doubt: Doubt) {

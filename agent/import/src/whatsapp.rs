@@ -13,7 +13,7 @@
 //! 5. [`authors`] settles names that hold a colon, and rows that nobody wrote.
 
 mod authors;
-pub(crate) mod chars;
+mod chars;
 mod classify;
 mod day_part;
 mod fit;
@@ -23,29 +23,48 @@ mod phrases;
 mod scan;
 mod title;
 
-pub(crate) use classify::attachment_name;
+use classify::attachment_name;
 pub use header::Layout;
 pub use title::title_from_name;
 
-use crate::limits::{MESSAGE_MAX_BYTES, TEXT_MAX_BYTES};
-use crate::row::{Doubt, EDITED};
-use crate::{Conversation, ImportError, Options};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::conversation::{Authors, Headers};
+use crate::dialect::{Dialect, RowView};
+use crate::files::Files;
+use crate::limits::MESSAGE_MAX_BYTES;
+use crate::row::{Doubt, EDITED, Row};
+use crate::{Attachment, Conversation, Format, ImportError, Options, RowKind};
 
 /// Whether `start`, the start of a text, holds a header.
 pub(crate) fn looks_like(start: &[u8]) -> bool {
     scan::first_header(start).is_some()
 }
 
+/// A chat while it is being read.
+pub(crate) struct Chat<'a> {
+    source: &'a [u8],
+    rows: Vec<Row>,
+    /// Where each author's name first stands in the source.
+    authors: Vec<Range<u32>>,
+    title: Option<String>,
+}
+
+impl Chat<'_> {
+    fn end(&self, index: usize) -> u32 {
+        // Imports refuse sources over TEXT_MAX_BYTES, which is under 4 GiB.
+        let len = u32::try_from(self.source.len()).unwrap_or(u32::MAX);
+        self.rows
+            .get(index.saturating_add(1))
+            .map_or(len, |row| row.start)
+    }
+}
+
 pub(crate) fn import<'a>(
     source: &'a [u8],
     options: &Options<'_>,
 ) -> Result<Conversation<'a>, ImportError> {
-    if source.len() > TEXT_MAX_BYTES {
-        return Err(ImportError::TooLarge {
-            bytes: source.len() as u64,
-            max: TEXT_MAX_BYTES as u64,
-        });
-    }
     let scan::Scan {
         shape,
         mut rows,
@@ -56,22 +75,49 @@ pub(crate) fn import<'a>(
     fit::time(&mut rows, options.embedded);
     rows.shrink_to_fit();
 
-    let mut chat = Conversation {
+    let mut chat = Chat {
         source,
         rows,
         authors,
         title: options.title.map(str::to_owned),
-        layout: shape.layout,
-        order,
-        basis,
     };
     describe(&mut chat, options);
     authors::settle(&mut chat, options);
-    Ok(chat)
+    Ok(Conversation {
+        format: Format::WhatsAppText,
+        files: Files::one(source),
+        rows: chat.rows,
+        authors: Authors::Spans(chat.authors),
+        title: chat.title,
+        headers: Some(Headers {
+            layout: shape.layout,
+            order,
+            basis,
+        }),
+        caveats: Vec::new(),
+        dialect: Box::new(WhatsApp),
+    })
+}
+
+/// How a WhatsApp chat's rows are shown.
+struct WhatsApp;
+
+impl Dialect for WhatsApp {
+    fn text<'s>(&'s self, row: &RowView<'s>) -> Cow<'s, str> {
+        chars::for_display(row.body())
+    }
+
+    fn attachments<'s>(&'s self, row: &RowView<'s>) -> Vec<Attachment<'s>> {
+        if !matches!(row.kind, RowKind::Media | RowKind::Contact) {
+            return Vec::new();
+        }
+        let name = attachment_name(row.body()).map(String::from_utf8_lossy);
+        name.map(Attachment::named).into_iter().collect()
+    }
 }
 
 /// Fills in what each row is, and what is wrong with its bytes.
-fn describe(chat: &mut Conversation<'_>, options: &Options<'_>) {
+fn describe(chat: &mut Chat<'_>, options: &Options<'_>) {
     let sound = std::str::from_utf8(chat.source).is_ok();
     for index in 0..chat.rows.len() {
         let end = chat.end(index);

@@ -22,7 +22,7 @@ fn as_json(chat: &Conversation<'_>) -> Value {
     chat.messages()
         .map(|message| {
             serde_json::json!({
-                "t": message.wall().to_string(),
+                "t": message.wall().unwrap().to_string(),
                 "author": message.author(),
                 "text": message.text(),
             })

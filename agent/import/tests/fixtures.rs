@@ -74,7 +74,7 @@ fn read(
         .count();
     let title = chat.title().unwrap().to_owned();
     (
-        chat.layout(),
+        chat.layout().unwrap(),
         title,
         kinds,
         authors,

@@ -172,6 +172,7 @@ codes! {
     // Import.
     ImportUnknownFormat = "import_unknown_format", 0, Stop, "This is not an exported chat that Candour can read", "Export the chat again from the app, or paste the messages.";
     ImportNeedsDateOrder = "import_needs_date_order", 0, Stop, "The order of day and month cannot be told from this chat", "Say which comes first with --date-order.";
+    ImportNeedsConversation = "import_needs_conversation", 0, Stop, "The export holds several conversations, or not the one asked for", "Say which one with --conversation; without it they are listed.";
     ImportArchiveRefused = "import_archive_refused", 0, Stop, "The archive is damaged or is not safe to open", "Export the chat again from the app.";
     ImportTooLarge = "import_too_large", 0, Stop, "The export is larger than Candour takes", "Export the chat without media.";
     ImportDamaged = "import_damaged", 0, Stop, "The export is cut off or damaged", "Export the chat again from the app.";

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use candour_core::config::Config;
-use candour_import::{Conversation, Message, OrderBasis};
+use candour_import::{Conversation, DateOrder, Message, OrderBasis};
 use candour_wire::ChannelId;
 use candour_wire::attachment;
+use candour_wire::time::UnknownZone;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -113,6 +115,9 @@ fn list(
     args: &Import,
     config: Option<&Config>,
 ) -> Result<(), Failure> {
+    let zone = zone(args, config);
+    let tz =
+        TimeZone::get(zone).map_err(|_| Failure::Usage(format!("--zone {zone}: {UnknownZone}")))?;
     let filter = Filter {
         from: args.from,
         to: args.to,
@@ -121,11 +126,11 @@ fn list(
     };
     let listed: Vec<Message<'_>> = chat
         .messages()
-        .filter(|message| filter.passes(message))
+        .filter(|message| filter.passes(message, &tz))
         .collect();
     out.table(
         &["No.", "When", "Who", "Message", "Remarks"],
-        listed.iter().map(row).collect(),
+        listed.iter().map(|message| row(message, &tz)).collect(),
     )?;
     let title = chat
         .title()
@@ -136,7 +141,7 @@ fn list(
         listed.len(),
         chat.len()
     ))?;
-    if chat.order_basis() == OrderBasis::Monotonic {
+    if chat.order_basis() == Some(OrderBasis::Monotonic) {
         out.line("Day and month were told apart by the order of the messages; check that the dates are right.")?;
     }
     if chat.doubtful() > 0 {
@@ -147,16 +152,15 @@ fn list(
     }
     out.line("To declare some: add --pick with their numbers, such as --pick 3-7,12.")?;
     if out.is_json() {
-        let zone = zone(args, config);
         let messages: Vec<Value> = listed
             .iter()
             .map(|message| to_json(message, zone))
             .collect();
         out.json(&json!({
             "title": chat.title(),
-            "format": chat.layout().as_str(),
-            "date_order": chat.date_order().as_str(),
-            "date_order_basis": chat.order_basis().as_str(),
+            "format": chat.format_name(),
+            "date_order": chat.date_order().map(DateOrder::as_str),
+            "date_order_basis": chat.order_basis().map(OrderBasis::as_str),
             "sha256": chat.digest(),
             "messages_in_all": chat.len(),
             "messages": messages,
@@ -166,7 +170,7 @@ fn list(
 }
 
 /// A message as a row of the list.
-pub(crate) fn row(message: &Message<'_>) -> Vec<String> {
+pub(crate) fn row(message: &Message<'_>, zone: &TimeZone) -> Vec<String> {
     let mut remarks: Vec<String> = chat::flags(message)
         .iter()
         .map(|flag| flag.replace('_', " "))
@@ -174,7 +178,11 @@ pub(crate) fn row(message: &Message<'_>) -> Vec<String> {
     remarks.dedup();
     vec![
         (message.index() + 1).to_string(),
-        message.wall().strftime("%-d %b %Y, %H:%M").to_string(),
+        message
+            .stamp()
+            .wall_in(zone)
+            .map(|wall| wall.strftime("%-d %b %Y, %H:%M").to_string())
+            .unwrap_or_default(),
         message
             .author()
             .map(|author| text::name(&author))
@@ -187,7 +195,7 @@ pub(crate) fn row(message: &Message<'_>) -> Vec<String> {
 fn to_json(message: &Message<'_>, zone: &str) -> Value {
     json!({
         "number": message.index() + 1,
-        "at": message.time_in(zone).ok(),
+        "at": message.time_in(zone).ok().flatten(),
         "author": message.author(),
         "kind": message.kind().as_str(),
         "text": message.text(),

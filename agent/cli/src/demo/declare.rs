@@ -11,6 +11,7 @@ use candour_wire::content::{
 };
 use candour_wire::time::MessageTime;
 use candour_wire::{ChannelId, RecordId};
+use jiff::tz::TimeZone;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
@@ -272,14 +273,14 @@ fn list(context: &mut Context<'_>, conversation: &Conversation<'_>) -> Result<()
         &["No.", "When", "Who", "Message", "Remarks"],
         conversation
             .messages()
-            .map(|message| message_row(&message))
+            .map(|message| message_row(&message, &TimeZone::UTC))
             .collect(),
     )
 }
 
-const fn phone(layout: Layout) -> &'static str {
+const fn phone(layout: Option<Layout>) -> &'static str {
     match layout {
-        Layout::AndroidDash => "Android",
+        Some(Layout::AndroidDash) => "Android",
         _ => "an iPhone",
     }
 }

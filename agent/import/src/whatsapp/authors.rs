@@ -1,11 +1,12 @@
 //! Names that hold a colon, rows that nobody wrote, people who appear once.
 
+use super::Chat;
 use super::chars::LRM;
 use super::classify::{classify, first_line};
 use super::phrases::ENCRYPTION_NOTICE;
 use super::scan::colon;
+use crate::Options;
 use crate::row::{Doubt, NOBODY, Row, RowKind};
-use crate::{Conversation, Options};
 
 /// From how many messages on a word before a second colon, the same in all of them, is taken for
 /// a part of the name. Fewer may as well be a habit ("FYI: …").
@@ -22,7 +23,7 @@ const ONE_OFF_ROWS: usize = 20;
 const SECOND_PART_MAX_BYTES: usize = 100;
 
 /// Settles who wrote what. Runs last: it needs the kinds.
-pub(crate) fn settle(chat: &mut Conversation<'_>, options: &Options<'_>) {
+pub(crate) fn settle(chat: &mut Chat<'_>, options: &Options<'_>) {
     quoted_titles(chat);
     names_with_colons(chat, options);
     rows_of_the_group(chat);
@@ -31,7 +32,7 @@ pub(crate) fn settle(chat: &mut Conversation<'_>, options: &Options<'_>) {
 
 /// A row such as `Alice changed the group name to “Budget: final”` has its colon inside a
 /// quotation, so what stands before it is no name.
-fn quoted_titles(chat: &mut Conversation<'_>) {
+fn quoted_titles(chat: &mut Chat<'_>) {
     let mut counts = vec![0_u32; chat.authors.len()];
     for row in &chat.rows {
         if let Some(count) = counts.get_mut(row.author as usize) {
@@ -88,7 +89,7 @@ struct Longer {
     unsure: bool,
 }
 
-fn names_with_colons(chat: &mut Conversation<'_>, options: &Options<'_>) {
+fn names_with_colons(chat: &mut Chat<'_>, options: &Options<'_>) {
     let seconds = second_words(chat, options);
     let mut verdicts = vec![Longer::default(); seconds.len()];
     for (author, second) in seconds.iter().enumerate() {
@@ -134,7 +135,7 @@ fn names_with_colons(chat: &mut Conversation<'_>, options: &Options<'_>) {
     }
 }
 
-fn second_words(chat: &Conversation<'_>, options: &Options<'_>) -> Vec<Option<Second>> {
+fn second_words(chat: &Chat<'_>, options: &Options<'_>) -> Vec<Option<Second>> {
     let mut seconds: Vec<Option<Second>> = vec![None; chat.authors.len()];
     for (index, row) in chat.rows.iter().enumerate() {
         let Some(second) = seconds.get_mut(row.author as usize) else {
@@ -207,7 +208,7 @@ fn same_letters(name: &[u8], title: &str) -> bool {
 
 /// On iOS the group's own rows carry the group's name as author, each marked as the app's. A name
 /// all of whose rows are such is the group, not a person.
-fn rows_of_the_group(chat: &mut Conversation<'_>) {
+fn rows_of_the_group(chat: &mut Chat<'_>) {
     let mut notices = vec![(0_u32, 0_u32); chat.authors.len()];
     for row in &chat.rows {
         if let Some((notice, other)) = notices.get_mut(row.author as usize) {
@@ -271,7 +272,7 @@ fn is_encryption_notice(body: &[u8]) -> bool {
         .any(|part| memchr::memmem::find(body, part.as_bytes()).is_some())
 }
 
-fn one_offs(chat: &mut Conversation<'_>) {
+fn one_offs(chat: &mut Chat<'_>) {
     if chat.rows.len() < ONE_OFF_ROWS {
         return;
     }
@@ -289,7 +290,7 @@ fn one_offs(chat: &mut Conversation<'_>) {
     }
 }
 
-fn name<'a>(chat: &Conversation<'a>, range: &std::ops::Range<u32>) -> &'a [u8] {
+fn name<'a>(chat: &Chat<'a>, range: &std::ops::Range<u32>) -> &'a [u8] {
     span(chat.source, range.start, range.end)
 }
 

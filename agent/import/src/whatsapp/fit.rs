@@ -18,13 +18,13 @@ const JITTER_SECONDS: u64 = 60;
 const RUN_MAX: usize = 64;
 
 /// Marks a row that becomes part of the one before it.
-const FOLD: u16 = 1 << 14;
+const FOLD: u32 = 1 << 30;
 
 /// Turns raw numbers into wall-clock seconds, and deals with impossible dates and odd padding.
 pub(crate) fn resolve(rows: &mut Vec<Row>, order: DateOrder, embedded: EmbeddedHeaders) {
     let usual = UsualPadding::of(rows);
     for row in rows.iter_mut().skip(1) {
-        let raw = Raw::unpack(row.wall);
+        let raw = Raw::unpack(row.time);
         match usual.judge(raw) {
             Oddity::None => {}
             Oddity::Mixed => row.doubt(Doubt::OddHeader),
@@ -33,8 +33,8 @@ pub(crate) fn resolve(rows: &mut Vec<Row>, order: DateOrder, embedded: EmbeddedH
         }
     }
     for row in rows.iter_mut() {
-        match wall(Raw::unpack(row.wall), order) {
-            Some(seconds) => row.wall = seconds,
+        match wall(Raw::unpack(row.time), order) {
+            Some(seconds) => row.time = seconds,
             None => row.flags |= FOLD,
         }
     }
@@ -61,10 +61,10 @@ pub(crate) fn time(rows: &mut Vec<Row>, embedded: EmbeddedHeaders) {
 
     let mut latest = 0;
     for row in rows {
-        if row.wall + JITTER_SECONDS < latest {
+        if row.time + JITTER_SECONDS < latest {
             row.doubt(Doubt::TimeRunsBack);
         }
-        latest = latest.max(row.wall);
+        latest = latest.max(row.time);
     }
 }
 
@@ -75,11 +75,11 @@ fn out_of_time(rows: &[Row]) -> Vec<std::ops::Range<usize>> {
         return runs;
     };
     // Kept below: time of the latest row in order.
-    let mut latest = first.wall;
+    let mut latest = first.time;
     let mut index = 1;
     while let Some(row) = rows.get(index) {
-        if row.wall + CLOCK_CHANGE_SECONDS >= latest {
-            latest = latest.max(row.wall);
+        if row.time + CLOCK_CHANGE_SECONDS >= latest {
+            latest = latest.max(row.time);
             index += 1;
             continue;
         }
@@ -88,7 +88,7 @@ fn out_of_time(rows: &[Row]) -> Vec<std::ops::Range<usize>> {
             .iter()
             .skip(index)
             .take(RUN_MAX + 1)
-            .position(|later| later.wall + CLOCK_CHANGE_SECONDS >= latest)
+            .position(|later| later.time + CLOCK_CHANGE_SECONDS >= latest)
             .filter(|length| *length <= RUN_MAX);
         // … or the rows up to here are late.
         let floor = runs.last().map_or(0, |run| run.end);
@@ -98,7 +98,7 @@ fn out_of_time(rows: &[Row]) -> Vec<std::ops::Range<usize>> {
             .iter()
             .rev()
             .take(RUN_MAX + 1)
-            .position(|earlier| earlier.wall <= row.wall + CLOCK_CHANGE_SECONDS)
+            .position(|earlier| earlier.time <= row.time + CLOCK_CHANGE_SECONDS)
             .filter(|length| *length > 0 && *length < rows.len() - index);
         match (early, late) {
             (Some(early), late) if late.is_none_or(|late| early < late) => {
@@ -107,12 +107,12 @@ fn out_of_time(rows: &[Row]) -> Vec<std::ops::Range<usize>> {
             }
             (early, Some(late)) if early.is_none_or(|early| late < early) => {
                 runs.push(index - late..index);
-                latest = row.wall;
+                latest = row.time;
                 index += 1;
             }
             _ => {
                 // Neither is the odd one out. The second pass flags every row that stands behind.
-                latest = row.wall;
+                latest = row.time;
                 index += 1;
             }
         }
@@ -161,7 +161,7 @@ impl UsualPadding {
     fn of(rows: &[Row]) -> Self {
         let mut counts = [(0, 0); 4];
         for row in rows {
-            for (count, padding) in counts.iter_mut().zip(Raw::unpack(row.wall).padding) {
+            for (count, padding) in counts.iter_mut().zip(Raw::unpack(row.time).padding) {
                 match padding {
                     Padding::Silent => {}
                     Padding::Padded => count.0 += 1,

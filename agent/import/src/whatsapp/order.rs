@@ -19,7 +19,7 @@ pub(crate) const CLOCK_CHANGE_SECONDS: u64 = 3_600;
 /// Year of the first WhatsApp. A two-digit year before it is not one.
 const FIRST_SHORT_YEAR: u16 = 9;
 
-/// Decides the order of `rows`, whose `wall` holds raw numbers.
+/// Decides the order of `rows`, whose `time` holds raw numbers.
 pub(crate) fn decide(
     rows: &[Row],
     year: YearPlace,
@@ -96,7 +96,7 @@ fn year_may_lead(rows: &[Row], costs: &[(DateOrder, Cost)]) -> bool {
     let others_fit = costs
         .iter()
         .any(|(order, cost)| *order != YearMonthDay && cost.total() == 0);
-    let mut dates = rows.iter().map(|row| Raw::unpack(row.wall).date);
+    let mut dates = rows.iter().map(|row| Raw::unpack(row.time).date);
     let Some(first) = dates.next() else {
         return false;
     };
@@ -110,7 +110,7 @@ fn year_may_lead(rows: &[Row], costs: &[(DateOrder, Cost)]) -> bool {
 
 fn same_dates(rows: &[Row], a: DateOrder, b: DateOrder) -> bool {
     rows.iter().all(|row| {
-        let raw = Raw::unpack(row.wall);
+        let raw = Raw::unpack(row.time);
         wall(raw, a) == wall(raw, b)
     })
 }
@@ -130,7 +130,7 @@ impl Cost {
         };
         let mut before = None;
         for (index, row) in rows.iter().enumerate() {
-            match wall(Raw::unpack(row.wall), order) {
+            match wall(Raw::unpack(row.time), order) {
                 None => cost.impossible += 1,
                 Some(now) => {
                     cost.first_possible |= index == 0;

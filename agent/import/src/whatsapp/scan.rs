@@ -9,13 +9,13 @@ use super::chars::may_start_header;
 use super::header::{self, Header, Number, Shape, YearPlace};
 use crate::ImportError;
 use crate::limits::{AUTHOR_MAX_BYTES, MESSAGES_MAX, PREAMBLE_MAX_BYTES};
-use crate::row::{Doubt, NOBODY, Row, RowKind};
+use crate::row::{Clock, Doubt, NOBODY, Row, RowKind};
 
 /// Years that a phone with WhatsApp on it can show. Earlier and later ones belong to other
 /// calendars (Buddhist 2567, Persian 1403), or to no header.
 const YEARS: std::ops::RangeInclusive<u16> = 1970..=2099;
 
-/// What the pass found. The rows' `wall` holds [`Raw`] numbers.
+/// What the pass found. The rows' `time` holds [`Raw`] numbers.
 pub(crate) struct Scan {
     pub(crate) shape: Shape,
     pub(crate) rows: Vec<Row>,
@@ -103,11 +103,13 @@ impl<'a> Names<'a> {
         };
         Ok(Row {
             start: offset(start)?,
+            end: 0,
             body: offset(body)?,
             author,
             head: header.len,
             flags: 0,
-            wall: Raw::of(header).pack(),
+            time: Raw::of(header).pack(),
+            clock: Clock::Wall,
             kind: RowKind::System,
         })
     }
@@ -168,7 +170,7 @@ impl Padding {
     }
 }
 
-/// A header's numbers before their order is known, as they wait in [`Row::wall`].
+/// A header's numbers before their order is known, as they wait in [`Row::time`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Raw {
     pub(crate) date: [u16; 3],
