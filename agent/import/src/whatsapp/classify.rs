@@ -72,10 +72,10 @@ fn attached<'b>(body: &'b [u8], files: Option<&BTreeSet<String>>) -> Option<&'b 
         }
     }
     // A caption may stand before it on the same line, or on lines before or after it.
-    let last = body
-        .rsplit(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
+    let last = match memchr::memrchr(b'\n', body) {
+        Some(end) => body.get(end + 1..).unwrap_or_default(),
+        None => body,
+    };
     [first, last].into_iter().find_map(angled)
 }
 
@@ -142,7 +142,7 @@ fn is_omitted(body: &[u8]) -> bool {
         .and_then(|rest| rest.strip_suffix(b">"))
     {
         Some(inside) => inside,
-        None => match memmem::rfind(body, LRM) {
+        None => match last_lrm(body) {
             Some(mark) => body.get(mark + LRM.len()..).unwrap_or_default(),
             None => return false,
         },
@@ -163,7 +163,15 @@ fn is_omitted(body: &[u8]) -> bool {
 fn is_location(first: &[u8]) -> bool {
     const LINK: &[u8] = b": https://maps.google.com/?q=";
     let head = first.get(..first.len().min(64)).unwrap_or_default();
-    memmem::find(head, LINK).is_some()
+    memchr::memchr_iter(b':', head)
+        .any(|at| head.get(at..).is_some_and(|rest| rest.starts_with(LINK)))
+}
+
+/// Where the last U+200E stands. Runs for every message, so it builds no searcher.
+fn last_lrm(body: &[u8]) -> Option<usize> {
+    memchr::memrchr_iter(0x8e, body)
+        .filter_map(|end| end.checked_sub(2))
+        .find(|start| body.get(*start..).is_some_and(|rest| rest.starts_with(LRM)))
 }
 
 /// The body without a closing `<This message was edited>`, and whether there was one.
@@ -202,7 +210,8 @@ pub(crate) fn without_lrm(mut body: &[u8]) -> &[u8] {
 }
 
 pub(crate) fn first_line(body: &[u8]) -> &[u8] {
-    let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let end = memchr::memchr(b'\n', body).unwrap_or(body.len());
+    let line = body.get(..end).unwrap_or_default();
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
