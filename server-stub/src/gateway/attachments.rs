@@ -92,16 +92,15 @@ pub(crate) async fn put_piece(
         return Err(Code::AttachmentTooLarge.into());
     }
     layers::require_media_type(&headers, "application/octet-stream")?;
+    let most = limits::ATTACHMENT_PIECE_MAX_BYTES;
+    let body = layers::read_body(&gateway.limits, &headers, body, most).await?;
     let _turn = gateway.limits.turn(Group::Attachment).await?;
-    let bytes = layers::read_body(&headers, body, limits::ATTACHMENT_PIECE_MAX_BYTES)
-        .await?
-        .into();
     let piece = Piece {
         handset: identity.handset,
         sha256,
         total,
         offset,
-        bytes,
+        bytes: body.bytes.into(),
         now: gateway.clock.now(),
     };
     Ok(reply(gateway.store.upload_piece(piece).await?))

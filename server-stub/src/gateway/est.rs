@@ -19,6 +19,7 @@ use candour_wire::{Code, DepartmentId, Digest, HandsetId, Sensitive, limits};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::layers::Received;
 use super::limits::Group;
 use super::metrics::Enrolment;
 use super::{Gateway, certs_only, layers};
@@ -84,9 +85,10 @@ pub(crate) async fn simple_enrol(
 }
 
 async fn enrol(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Outcome {
-    let _turn = gateway.limits.turn(Group::Enrolment).await?;
     let token = basic_password(headers).ok_or(Code::TokenMissing)?;
-    let key = request_key(headers, body).await?;
+    let request = read_request(gateway, headers, body).await?;
+    let _turn = gateway.limits.turn(Group::Enrolment).await?;
+    let key = request_key(&request.bytes)?;
     let now = gateway.clock.now();
     let request = EnrolRequest {
         token: token_digest(&token),
@@ -118,8 +120,9 @@ pub(crate) async fn simple_reenrol(
     headers: HeaderMap,
     body: Body,
 ) -> Outcome {
-    let _turn = gateway.limits.turn(Group::Enrolment).await?;
-    let key = request_key(&headers, body).await?;
+    let request = read_request(&gateway, &headers, body).await?;
+    let _turn = gateway.limits.turn(Group::Renewal).await?;
+    let key = request_key(&request.bytes)?;
     if key != identity.key {
         return Err(Code::CsrKeyChanged.into());
     }
@@ -168,10 +171,13 @@ fn certificates(der: &[u8], media_type: &'static str) -> Outcome {
 /// RFC 7030 asks for it, although HTTP has no such header; RFC 8951 lets receivers ignore it.
 const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
 
-/// The key that the request is for, which has signed the request.
-async fn request_key(headers: &HeaderMap, body: Body) -> Outcome<VerifyingKey> {
+async fn read_request(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Outcome<Received> {
     layers::require_media_type(headers, "application/pkcs10")?;
-    let body = layers::read_body(headers, body, limits::CSR_MAX_BYTES).await?;
+    layers::read_body(&gateway.limits, headers, body, limits::CSR_MAX_BYTES).await
+}
+
+/// The key that the request is for, which has signed the request.
+fn request_key(body: &[u8]) -> Outcome<VerifyingKey> {
     let text: Vec<u8> = body
         .iter()
         .copied()

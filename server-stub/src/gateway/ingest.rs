@@ -19,6 +19,7 @@ use candour_wire::record::Stream;
 use candour_wire::{Code, limits};
 use http::HeaderMap;
 
+use super::layers::Received;
 use super::limits::Group;
 use super::{Gateway, layers};
 use crate::identity::HandsetIdentity;
@@ -80,10 +81,11 @@ async fn take(
     headers: &HeaderMap,
     body: Body,
 ) -> Outcome<Json<BatchReply>> {
-    let _turn = gateway.limits.turn(Group::Batch).await?;
     layers::require_media_type(headers, "application/json")?;
     let encoding = decode::Encoding::of(headers)?;
-    let body = layers::read_body(headers, body, limits::BATCH_MAX_WIRE_BYTES).await?;
+    let most = limits::BATCH_MAX_WIRE_BYTES;
+    let Received { bytes, room } = layers::read_body(&gateway.limits, headers, body, most).await?;
+    let turn = gateway.limits.turn(Group::Batch).await?;
     let handset = identity.handset.clone();
     let policies = gateway.policies.of(&identity.department);
     // Decompression and signatures would hold up every other request of this worker.
@@ -93,11 +95,13 @@ async fn take(
             stream,
             policies: policies.as_deref(),
         };
-        check_batch(&checker, encoding, body)
+        // The caller may go away meanwhile; the work goes on, so turn and room go with it.
+        (check_batch(&checker, encoding, bytes), turn, room)
     });
-    let (entries, log_size) = checked
+    let (checked, _turn, _room) = checked
         .await
-        .map_err(|error| Failure::caused(Code::Internal, error))??;
+        .map_err(|error| Failure::caused(Code::Internal, error))?;
+    let (entries, log_size) = checked?;
     let kinds: Vec<_> = entries
         .iter()
         .map(|entry| entry.as_ref().ok().map(|v| v.record.body.kind()))

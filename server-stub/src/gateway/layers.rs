@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use candour_wire::Code;
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -18,7 +18,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tracing::Instrument as _;
 
 use super::Gateway;
-use super::limits::REQUEST_TIMEOUT;
+use super::limits::{Limits, REQUEST_TIMEOUT, Room};
 use crate::identity::HandsetIdentity;
 use crate::identity::enrolled::Standing;
 use crate::problem::{Failure, FailureCode, Outcome};
@@ -106,8 +106,20 @@ pub(super) fn require_media_type(headers: &HeaderMap, expected: &str) -> Outcome
     }
 }
 
-/// Reads a body of at most `max` bytes.
-pub(super) async fn read_body(headers: &HeaderMap, body: Body, max: usize) -> Outcome<Bytes> {
+/// A request's body, and the room that it takes for as long as it is held.
+pub(super) struct Received {
+    pub(super) bytes: Bytes,
+    pub(super) room: Room,
+}
+
+/// Reads a body of at most `max` bytes. To be done before anything else is held: the sender
+/// decides how long it takes.
+pub(super) async fn read_body(
+    limits: &Limits,
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+) -> Outcome<Received> {
     let too_large = || Failure::new(Code::BodyTooLarge).with_detail(format!("at most {max} bytes"));
     let announced = headers
         .get(CONTENT_LENGTH)
@@ -115,9 +127,25 @@ pub(super) async fn read_body(headers: &HeaderMap, body: Body, max: usize) -> Ou
     if announced.is_some_and(|length| length > max as u64) {
         return Err(too_large());
     }
-    match Limited::new(body, max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Failure::new(Code::BadRequest).with_detail("the request's body was cut off")),
+    let mut body = Limited::new(body, max);
+    let mut room = Room::default();
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                too_large()
+            } else {
+                Failure::new(Code::BadRequest).with_detail("the request's body was cut off")
+            }
+        })?;
+        // Trailers say nothing that is looked at.
+        if let Ok(data) = frame.into_data() {
+            limits.grow(&mut room, data.len()).await?;
+            bytes.extend_from_slice(&data);
+        }
     }
+    Ok(Received {
+        bytes: bytes.freeze(),
+        room,
+    })
 }

@@ -14,6 +14,10 @@ pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a request waits for its turn before it is told to come back.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of bodies that may be held at a time, in KiB: 64 of the largest batches, or what some
+/// thousand phones on slow networks have sent so far.
+const ROOM_KIB: usize = 256 << 10;
+
 /// Requests that one handset may make in a minute: a file of 100 MiB in pieces is 100, and a
 /// phone with much to catch up on sends several.
 const REQUESTS_PER_MINUTE: u32 = 1_200;
@@ -21,11 +25,13 @@ const REQUESTS_PER_MINUTE: u32 = 1_200;
 /// Requests that share a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Group {
-    /// Certificates are made: processor time.
+    /// Certificates are made for whoever has a token: processor time.
     Enrolment,
-    /// Batches are held in memory: up to 8 MiB each, compressed and not.
+    /// The same for enrolled phones, which a crowd at the public door must not hold up.
+    Renewal,
+    /// Batches are unpacked and checked: processor time, and up to 4 MiB each.
     Batch,
-    /// Pieces of files are held in memory: 1 MiB each.
+    /// Pieces of files are written to disk.
     Attachment,
     /// Small replies.
     Read,
@@ -35,10 +41,20 @@ pub(super) enum Group {
 #[derive(Debug)]
 pub struct Limits {
     enrolment: Arc<Semaphore>,
+    renewal: Arc<Semaphore>,
     batch: Arc<Semaphore>,
     attachment: Arc<Semaphore>,
     read: Arc<Semaphore>,
+    /// Room for request bodies, in KiB.
+    room: Arc<Semaphore>,
     rate: Mutex<Window>,
+}
+
+/// Room that a request's body takes in memory; free again when this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    permit: Option<OwnedSemaphorePermit>,
+    bytes: usize,
 }
 
 /// What was asked in the present minute. It holds one entry for each enrolled handset at most.
@@ -53,10 +69,12 @@ impl Default for Limits {
         let permits = |number| Arc::new(Semaphore::new(number));
         Self {
             enrolment: permits(64),
-            // A quarter of a GiB at the very most.
+            renewal: permits(64),
+            // An eighth of a GiB at the very most.
             batch: permits(32),
             attachment: permits(64),
             read: permits(256),
+            room: permits(ROOM_KIB),
             rate: Mutex::default(),
         }
     }
@@ -67,14 +85,29 @@ impl Limits {
     pub(super) async fn turn(&self, group: Group) -> Result<OwnedSemaphorePermit, Code> {
         let semaphore = match group {
             Group::Enrolment => &self.enrolment,
+            Group::Renewal => &self.renewal,
             Group::Batch => &self.batch,
             Group::Attachment => &self.attachment,
             Group::Read => &self.read,
         };
-        match tokio::time::timeout(TURN_TIMEOUT, Arc::clone(semaphore).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Code::Unavailable),
+        acquire(semaphore, 1).await
+    }
+
+    /// Makes room for a body that has grown by this many bytes; waits for a short time. What has
+    /// not arrived takes no room, so that slow senders do not keep others out.
+    pub(super) async fn grow(&self, room: &mut Room, bytes: usize) -> Result<(), Code> {
+        let grown = room.bytes.saturating_add(bytes);
+        let more = grown.div_ceil(1024) - room.bytes.div_ceil(1024);
+        if more > 0 {
+            let more = u32::try_from(more).map_err(|_| Code::Unavailable)?;
+            let permit = acquire(&self.room, more).await?;
+            match &mut room.permit {
+                Some(held) => held.merge(permit),
+                held @ None => *held = Some(permit),
+            }
         }
+        room.bytes = grown;
+        Ok(())
     }
 
     /// Counts a request of the handset with this key.
@@ -94,6 +127,14 @@ impl Limits {
         } else {
             Ok(())
         }
+    }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>, number: u32) -> Result<OwnedSemaphorePermit, Code> {
+    let permit = Arc::clone(semaphore).acquire_many_owned(number);
+    match tokio::time::timeout(TURN_TIMEOUT, permit).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(Code::Unavailable),
     }
 }
 
@@ -134,5 +175,21 @@ mod tests {
         );
         held.pop();
         assert!(limits.turn(Group::Batch).await.is_ok());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn bodies_share_a_room_and_give_it_back() {
+        let limits = Limits::default();
+        let mut large = Room::default();
+        limits.grow(&mut large, (ROOM_KIB << 10) - 1).await.unwrap();
+        limits.grow(&mut large, 1).await.unwrap();
+        let mut other = Room::default();
+        assert_eq!(
+            limits.grow(&mut other, 1).await.unwrap_err(),
+            Code::Unavailable
+        );
+        drop(large);
+        limits.grow(&mut other, 1).await.unwrap();
+        limits.grow(&mut other, 1023).await.unwrap();
+        assert_eq!(limits.room.available_permits(), ROOM_KIB - 1);
     }
 }

@@ -5,6 +5,8 @@ use candour_wire::api::{BatchReply, RecordResult};
 use candour_wire::log::{Checkpoint, ReceiptProof, verify_receipt};
 use candour_wire::posture::Presence;
 use candour_wire::record::{self, Stream};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, header};
 
 use super::layers;
@@ -87,6 +89,50 @@ async fn a_certificate_is_renewed_for_the_same_key_only() {
         world.ask(&phone, renewal(Phone::new().csr())).await.code(),
         "csr_key_changed"
     );
+}
+
+/// A request whose body never comes.
+fn stalled(request: Request<Body>) -> Request<Body> {
+    let nothing = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+    request.map(|_| Body::from_stream(nothing))
+}
+
+#[tokio::test]
+async fn who_sends_slowly_holds_up_nobody() {
+    let world = World::new();
+    let routes = world.gateway.public_routes();
+    let mut phone = world.handset().await;
+    let (other, slow) = (Phone::new(), world.handset().await);
+    world.token("token").await;
+    let renewal = || {
+        Request::post("/.well-known/est/simplereenroll")
+            .header(header::CONTENT_TYPE, "application/pkcs10")
+            .body(phone.csr().into())
+            .unwrap()
+    };
+    let piece = |body: &'static str| {
+        Request::put(format!("/v1/attachments/{}", Digest::of(b"file")))
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header("upload-offset", 0)
+            .header("upload-length", 4)
+            .body(body.into())
+            .unwrap()
+    };
+    let mut waiting = FuturesUnordered::new();
+    for _ in 0..100 {
+        waiting.push(send(&routes, stalled(other.enrolment("token"))).boxed());
+        for request in [renewal(), piece(""), batch(Stream::Posture, &[])] {
+            waiting.push(world.ask(&slow, stalled(request)).boxed());
+        }
+    }
+    assert!(waiting.next().now_or_never().is_none(), "none is answered");
+
+    assert_eq!(send(&routes, other.enrolment("token")).await.status, 200);
+    assert_eq!(world.ask(&phone, renewal()).await.status, 200);
+    assert_eq!(world.ask(&phone, piece("file")).await.status, 200);
+    let record = phone.next(installed("whatsapp"));
+    let reply = world.ask(&phone, batch(Stream::Posture, &[&record])).await;
+    assert_eq!(reply.status, 200);
 }
 
 #[tokio::test]
