@@ -113,6 +113,10 @@ impl Home for MortalHome {
         ))
     }
 
+    fn set_aside_stores(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.set_aside_stores()
+    }
+
     fn read(&self, document: Document) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.read(document)
     }

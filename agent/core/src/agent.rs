@@ -42,8 +42,6 @@ struct State {
     outbox: Outbox,
     identity: Option<Identity>,
     policy: Option<SignedPolicy>,
-    /// The store that was set aside when this agent opened.
-    set_aside: Option<String>,
 }
 
 impl State {
@@ -62,50 +60,36 @@ mod value {
     pub(super) const LAST_SCAN: &str = "last_scan";
     /// There where the server has asked for the whole app list.
     pub(super) const FULL_LIST_WANTED: &str = "full_list_wanted";
-    /// Name of a store that was set aside; until the holder has dealt with it.
-    pub(super) const SET_ASIDE: &str = "set_aside";
+    /// JSON of the names of the stores that were set aside and that the holder has dealt with.
+    pub(super) const ACKNOWLEDGED: &str = "acknowledged_set_aside";
 }
 
 impl Agent {
     /// Opens the agent in its home. A damaged store is set aside, never deleted: the new one
-    /// begins empty, the event says so, and [`Agent::status`] goes on saying so.
+    /// begins empty, the event says so, and [`Agent::status`] goes on saying so until
+    /// [`Agent::acknowledge_set_aside`], whatever happens in between: the file that was set aside
+    /// is the note of it.
     ///
     /// # Errors
     ///
     /// When another process has the home, or its files cannot be read.
     pub fn open(config: Config, platform: Platform) -> Result<Self, AgentError> {
         let (store, set_aside) = platform.home.open_store(platform.clock.now())?;
-        let mut outbox = Outbox::open(
+        if let Some(file) = set_aside {
+            platform.events.emit(Event::StoreSetAside { file });
+        }
+        let outbox = Outbox::open(
             store,
             Arc::clone(&platform.keys),
             Arc::clone(&platform.clock),
             config.outbox.clone(),
         )?;
-        if let Some(file) = &set_aside {
-            platform
-                .events
-                .emit(Event::StoreSetAside { file: file.clone() });
-        }
         let identity = Self::restore_identity(&platform)?;
         let policy = Self::restore_policy(&config, &platform)?;
-        let set_aside = match set_aside {
-            // Without keys nothing can be sealed yet; then nothing worth a note was lost either.
-            Some(file) if identity.is_some() => {
-                outbox.value_put(value::SET_ASIDE, Sensitive::new(file.clone().into_bytes()))?;
-                Some(file)
-            }
-            Some(file) => Some(file),
-            None if identity.is_some() => outbox
-                .value(value::SET_ASIDE)?
-                // EXPOSE: a file name that the agent made.
-                .and_then(|name| String::from_utf8(name.expose().clone()).ok()),
-            None => None,
-        };
         let state = Arc::new(Mutex::new(State {
             outbox,
             identity,
             policy,
-            set_aside,
         }));
         let agent = Self {
             config,

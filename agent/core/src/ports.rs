@@ -288,6 +288,13 @@ pub trait Home: Send + Sync {
     /// When the store can neither be opened nor begun.
     fn open_store(&self, now: Timestamp) -> Result<(Box<dyn Store>, Option<String>), StoreError>;
 
+    /// The names of the stores that were set aside, now or earlier, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    fn set_aside_stores(&self) -> Result<Vec<String>, StoreError>;
+
     /// Reads a document; `None` where there is none.
     ///
     /// # Errors

@@ -87,6 +87,12 @@ pub(super) fn status(context: &mut Context<'_>, args: &Status) -> Result<Exit, F
             at(status.next_sync, "when `candour run` is up"),
         ),
     ])?;
+    for file in &status.set_aside_stores {
+        out.line(format!(
+            "A damaged store is kept as {} in the agent's directory.",
+            line(file)
+        ))?;
+    }
     if status.problems.is_empty() {
         out.line("All is well.")?;
     }

@@ -24,6 +24,9 @@ use super::files::{self, HomeLock};
 use super::sqlite;
 use crate::ports::{Document, Home, SpoolFile, Store, StoreError};
 
+/// Name of the store's file; those beside it begin with it.
+const STORE: &str = "agent.db";
+
 /// Longest document that is read, in bytes; a policy with its catalogue is the largest.
 const DOCUMENT_MAX_BYTES: u64 = 4 << 20;
 
@@ -83,8 +86,12 @@ impl HomeDir {
 
 impl Home for HomeDir {
     fn open_store(&self, now: Timestamp) -> Result<(Box<dyn Store>, Option<String>), StoreError> {
-        let (store, set_aside) = sqlite::open_or_set_aside(&self.dir.join("agent.db"), now)?;
+        let (store, set_aside) = sqlite::open_or_set_aside(&self.dir.join(STORE), now)?;
         Ok((Box::new(store), set_aside))
+    }
+
+    fn set_aside_stores(&self) -> Result<Vec<String>, StoreError> {
+        sqlite::set_aside(&self.dir.join(STORE))
     }
 
     fn read(&self, document: Document) -> Result<Option<Vec<u8>>, StoreError> {
@@ -157,7 +164,7 @@ impl Home for HomeDir {
             let name = entry.file_name();
             // The lock stays until the process ends, and a configuration is not the agent's.
             let ours = name.to_str().is_some_and(|name| {
-                name.starts_with("agent.db")
+                name.starts_with(STORE)
                     || ["identity.json", "policy.jws", "attachments"].contains(&name)
             });
             if !ours {
@@ -282,6 +289,26 @@ mod tests {
             1
         );
         assert_eq!(home.spooled().unwrap(), [Digest::of(b"sealed")]);
+    }
+
+    #[test]
+    fn a_store_that_was_set_aside_is_listed_once_even_where_only_its_log_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = HomeDir::open(dir.path()).unwrap();
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        drop(home.open_store(now).unwrap());
+        assert_eq!(home.set_aside_stores().unwrap(), [""; 0]);
+        fs::write(dir.path().join("agent.db"), [b'x'; 4096]).unwrap();
+        let (_, set_aside) = home.open_store(now).unwrap();
+        let first = set_aside.unwrap();
+        for name in ["agent.db.damaged-20270101T000000Z-wal", "agent.db.damage"] {
+            fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        fs::write(dir.path().join(format!("{first}-wal")), b"x").unwrap();
+        assert_eq!(
+            home.set_aside_stores().unwrap(),
+            [first.as_str(), "agent.db.damaged-20270101T000000Z"]
+        );
     }
 
     #[test]

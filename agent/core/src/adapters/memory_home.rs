@@ -21,6 +21,7 @@ pub struct MemoryHome {
 struct Files {
     documents: HashMap<Document, Vec<u8>>,
     spool: BTreeMap<Digest, Vec<u8>>,
+    set_aside: Vec<String>,
 }
 
 impl MemoryHome {
@@ -36,6 +37,11 @@ impl MemoryHome {
         self.store.commits()
     }
 
+    /// Says from now on that a store was set aside under this name.
+    pub fn set_store_aside(&self, name: &str) {
+        self.files().set_aside.push(name.to_owned());
+    }
+
     fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,6 +50,10 @@ impl MemoryHome {
 impl Home for MemoryHome {
     fn open_store(&self, _now: Timestamp) -> Result<(Box<dyn Store>, Option<String>), StoreError> {
         Ok((Box::new(self.store.clone()), None))
+    }
+
+    fn set_aside_stores(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.files().set_aside.clone())
     }
 
     fn read(&self, document: Document) -> Result<Option<Vec<u8>>, StoreError> {

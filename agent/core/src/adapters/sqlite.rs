@@ -26,6 +26,7 @@
 
 mod migrations;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -255,7 +256,7 @@ pub fn open_or_set_aside(
         }
     }
     let aside = free_name(path, now)?;
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in std::iter::once("").chain(SIDE_FILES) {
         match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             other => other.map_err(files::store_error)?,
@@ -268,15 +269,46 @@ pub fn open_or_set_aside(
     Ok((SqliteStore::open(path)?, name))
 }
 
+/// The names under which stores at `path` were set aside, in order. A crash may have left a
+/// store's log alone; it counts too.
+///
+/// # Errors
+///
+/// When the directory cannot be read.
+pub fn set_aside(path: &Path) -> Result<Vec<String>, StoreError> {
+    let (Some(dir), Some(file)) = (path.parent(), path.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let prefix = format!("{}{DAMAGED}", file.to_string_lossy());
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(dir).map_err(files::store_error)? {
+        let entry = entry.map_err(files::store_error)?.file_name();
+        let name = entry.to_string_lossy();
+        if name.starts_with(&prefix) {
+            let store = SIDE_FILES
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix));
+            names.insert(store.unwrap_or(&name).to_owned());
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// What comes after the store's name in that of one that was set aside.
+const DAMAGED: &str = ".damaged-";
+
+/// How the names of the files end that SQLite keeps beside the store.
+const SIDE_FILES: [&str; 2] = ["-wal", "-shm"];
+
 /// A name beside `path` that says when, and that no file has.
 fn free_name(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
     let stamp = now.strftime("%Y%m%dT%H%M%SZ");
     (1..100)
         .map(|n| {
             if n == 1 {
-                format!(".damaged-{stamp}")
+                format!("{DAMAGED}{stamp}")
             } else {
-                format!(".damaged-{stamp}-{n}")
+                format!("{DAMAGED}{stamp}-{n}")
             }
         })
         .map(|suffix| with_suffix(path, &suffix))

@@ -80,7 +80,7 @@ impl Agent {
             .home
             .write(Document::Identity, &identity.to_json())?;
         let (handset, expires) = (identity.handset.clone(), identity.not_after);
-        self.take_identity(identity)?;
+        self.take_identity(identity);
         // The policy comes with the first sync; that it cannot come yet does not undo enrolment.
         let report = self.sync_alone().await?;
         if let PolicyOutcome::Kept(failure) = &report.policy {
@@ -175,20 +175,6 @@ impl Agent {
         let mut sync = self.sync_state(&mut state)?;
         sync.clear_alarm();
         sync.save(&mut state.outbox)?;
-        Ok(())
-    }
-
-    /// The holder has dealt with the store that was set aside: the status stops naming it.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be written.
-    pub fn acknowledge_set_aside(&self) -> Result<(), AgentError> {
-        let mut state = lock(&self.state);
-        if state.identity.is_some() {
-            state.outbox.apply(&[Also::DeleteValue(value::SET_ASIDE)])?;
-        }
-        state.set_aside = None;
         Ok(())
     }
 
@@ -297,15 +283,8 @@ impl Agent {
         Ok(!refused && self.trusted_now(&mut state)? < expires)
     }
 
-    fn take_identity(&self, identity: Identity) -> Result<(), AgentError> {
-        let mut state = lock(&self.state);
-        if let Some(file) = state.set_aside.clone() {
-            state
-                .outbox
-                .value_put(value::SET_ASIDE, Sensitive::new(file.into_bytes()))?;
-        }
-        state.identity = Some(identity);
-        Ok(())
+    fn take_identity(&self, identity: Identity) {
+        lock(&self.state).identity = Some(identity);
     }
 
     /// Queues a status record where something wants doing, so that the department sees a phone

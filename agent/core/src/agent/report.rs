@@ -51,6 +51,9 @@ pub struct StatusReport {
     pub pending_bytes: u64,
     /// When the oldest waiting record was made.
     pub oldest_pending: Option<Timestamp>,
+    /// Damaged stores that were set aside and that the holder has not dealt with: file names in
+    /// the agent's home.
+    pub set_aside_stores: Vec<String>,
     /// Records that were refused and wait for the holder.
     pub quarantined: u64,
     /// Declarations that are not declared yet.

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use candour_wire::log::{Checkpoint, ReceiptProof, verify_receipt};
-use candour_wire::{Code, Digest, RecordId};
+use candour_wire::{Code, Digest, RecordId, Sensitive};
 
 use super::report::{Advice, Finding, RecordState, SentItem, StatusReport, Verification};
-use super::{Agent, State, lock};
+use super::{Agent, State, lock, read_json, value};
 use crate::declaration::Draft;
 use crate::error::AgentError;
 use crate::outbox::{Quarantined, StoredReceipt, Waiting};
@@ -26,6 +26,7 @@ impl Agent {
         let counts = state.outbox.counts()?;
         let sync = self.sync_state(&mut state)?;
         let now = self.trusted_now(&mut state)?;
+        let set_aside_stores = self.set_aside_stores(&mut state)?;
         let expires = state.identity.as_ref().map(|identity| identity.not_after);
         let mut codes: Vec<String> = Vec::new();
         let mut wants_doing = |applies: bool, code: Code| {
@@ -45,7 +46,7 @@ impl Agent {
             expires.is_some_and(|expires| expires <= now),
             Code::CertificateExpired,
         );
-        wants_doing(state.set_aside.is_some(), Code::StoreDamaged);
+        wants_doing(!set_aside_stores.is_empty(), Code::StoreDamaged);
         wants_doing(sync.clock_wrong, Code::ClockWrong);
         let failure = sync.last_failure.as_ref().map(|failure| failure.code);
         for code in [failure, sync.renewal_problem, sync.policy_problem]
@@ -76,6 +77,7 @@ impl Agent {
             pending_records: counts.records,
             pending_bytes: counts.bytes,
             oldest_pending: state.outbox.oldest_pending(),
+            set_aside_stores,
             quarantined: counts.quarantined,
             drafts: counts.drafts,
             last_success: sync.last_success,
@@ -83,6 +85,35 @@ impl Agent {
             next_sync: sync.next_attempt,
             problems,
         })
+    }
+
+    /// The holder has dealt with the stores that were set aside: the status stops naming them.
+    ///
+    /// # Errors
+    ///
+    /// When there is no key yet, or the store cannot be written.
+    pub fn acknowledge_set_aside(&self) -> Result<(), AgentError> {
+        let names = self.platform.home.set_aside_stores()?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let names = serde_json::to_vec(&names).expect("texts serialise");
+        let names = Sensitive::new(names);
+        Ok(lock(&self.state)
+            .outbox
+            .value_put(value::ACKNOWLEDGED, names)?)
+    }
+
+    /// The stores that were set aside and that the holder has not dealt with.
+    fn set_aside_stores(&self, state: &mut State) -> Result<Vec<String>, AgentError> {
+        let mut names = self.platform.home.set_aside_stores()?;
+        if !names.is_empty() {
+            let dealt_with: Option<Vec<String>> =
+                read_json(&mut state.outbox, value::ACKNOWLEDGED)?;
+            let dealt_with = dealt_with.unwrap_or_default();
+            names.retain(|name| !dealt_with.contains(name));
+        }
+        Ok(names)
     }
 
     /// Everything that left this phone, or will: what, when, why, and under which policy

@@ -1,3 +1,5 @@
+mod damage;
+
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -427,33 +429,6 @@ async fn a_phone_whose_certificate_has_expired_can_enrol_again_without_losing_wh
     // The test has no network, so this is as far as it gets.
     assert_eq!(enrol().await.unwrap_err().code(), Code::Unreachable);
     assert_eq!(agent.sent().unwrap()[0].id, id);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_phone_whose_enrolment_cannot_be_read_enrols_again_and_keeps_what_waits() {
-    let phone = Phone::enrolled();
-    let sound = phone.home.read(Document::Identity).unwrap().unwrap();
-    let id = {
-        let agent = phone.agent();
-        agent
-            .declare(agent.preview(&draft()).unwrap(), None)
-            .unwrap()
-    };
-    phone
-        .home
-        .write(Document::Identity, b"{\"handset\":")
-        .unwrap();
-    let agent = phone.agent();
-    let status = agent.status().unwrap();
-    assert_eq!(
-        (status.problems[0].code.as_str(), status.pending_records),
-        ("not_enrolled", 1)
-    );
-    // The test has no network, so this is as far as it gets.
-    let refused = agent.enrol(Sensitive::from("token")).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unreachable);
-    phone.home.write(Document::Identity, &sound).unwrap();
-    assert_eq!(phone.agent().sent().unwrap()[0].id, id);
 }
 
 #[test]
