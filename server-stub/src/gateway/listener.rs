@@ -47,12 +47,10 @@ const HEADERS_MAX: usize = 64;
 /// Bytes of a request's head.
 const HEAD_MAX_BYTES: usize = 32 << 10;
 
-/// A bound port with what is served on it.
+/// What is served on a port, and how.
 pub(super) struct Listener {
     /// In metrics and logs.
     pub(super) name: &'static str,
-    /// Where to accept.
-    pub(super) tcp: TcpListener,
     /// How to shake hands; `None` for plain HTTP.
     pub(super) tls: Option<TlsAcceptor>,
     /// Whether a client certificate says who it is.
@@ -66,9 +64,10 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Serves until `stop` turns true, then waits for the requests that were taken, for as long as
-    /// the caller lets it. Dropping the future cuts them off.
-    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Serves what `tcp` accepts until `stop` turns true; then closes the port, and waits for the
+    /// requests that were taken, for as long as the caller lets it. Dropping the future cuts them
+    /// off.
+    pub(super) async fn run(self, tcp: TcpListener, mut stop: watch::Receiver<bool>) {
         let permits = Arc::new(Semaphore::new(
             usize::try_from(self.connections_max).unwrap_or(usize::MAX),
         ));
@@ -77,7 +76,7 @@ impl Listener {
         while !*stop.borrow_and_update() {
             let accepted = tokio::select! {
                 // Connections beyond the limit wait in the kernel's queue.
-                accepted = accept(&this.tcp, &permits) => accepted,
+                accepted = accept(&tcp, &permits) => accepted,
                 _ = stop.changed() => continue,
                 Some(_) = connections.join_next() => continue,
             };
@@ -98,6 +97,9 @@ impl Listener {
                 }
             }
         }
+        // The kernel would go on taking connections that nobody will serve; refused, a phone
+        // knows at once, and a load balancer goes elsewhere.
+        drop(tcp);
         while connections.join_next().await.is_some() {}
     }
 

@@ -59,19 +59,13 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     gateway.enrolled.refresh(gateway.store.as_ref()).await?;
     let (tell, told) = watch::channel(false);
-    let public = listener(&gateway, config, "public", config.public_listen).await?;
-    let handset = listener(&gateway, config, "handset", config.handset_listen).await?;
-    let ops = listener(&gateway, config, "ops", config.ops_listen).await?;
-    let address = |listener: &Listener, asked| {
-        listener
-            .tcp
-            .local_addr()
-            .map_err(|error| ServeError::Bind(asked, error))
-    };
+    let (public_tcp, public_bound) = bind(config.public_listen).await?;
+    let (handset_tcp, handset_bound) = bind(config.handset_listen).await?;
+    let (ops_tcp, ops_bound) = bind(config.ops_listen).await?;
     let bound = Bound {
-        public: address(&public, config.public_listen)?,
-        handset: address(&handset, config.handset_listen)?,
-        ops: address(&ops, config.ops_listen)?,
+        public: public_bound,
+        handset: handset_bound,
+        ops: ops_bound,
     };
     let public_tls = tls::public_config(Arc::clone(&certificate))?;
     let handset_tls = tls::handset_config(
@@ -81,22 +75,17 @@ pub async fn serve(
     )?;
     let public = Listener {
         tls: Some(TlsAcceptor::from(Arc::new(public_tls))),
-        routes: gateway.public_routes(),
-        ..public
+        ..listener(&gateway, config, "public", gateway.public_routes())
     };
     let handset = Listener {
         tls: Some(TlsAcceptor::from(Arc::new(handset_tls))),
         identified: true,
-        routes: gateway.handset_routes(),
-        ..handset
+        ..listener(&gateway, config, "handset", gateway.handset_routes())
     };
-    let ops = Listener {
-        routes: gateway.ops_routes(),
-        ..ops
-    };
+    let ops = listener(&gateway, config, "ops", gateway.ops_routes());
     let mut tasks = JoinSet::new();
-    for listener in [public, handset, ops] {
-        tasks.spawn(listener.run(told.clone()));
+    for (tcp, listener) in [(public_tcp, public), (handset_tcp, handset), (ops_tcp, ops)] {
+        tasks.spawn(listener.run(tcp, told.clone()));
     }
     tasks.spawn(follow::follow(
         gateway.clone(),
@@ -120,25 +109,29 @@ pub async fn serve(
     Ok(())
 }
 
-/// Takes a port; routes and TLS come later.
-async fn listener(
+/// Takes a port, and says which.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let fail = |error| ServeError::Bind(address, error);
+    let tcp = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = tcp.local_addr().map_err(fail)?;
+    Ok((tcp, bound))
+}
+
+/// What is served in clear to whoever comes.
+fn listener(
     gateway: &Gateway,
     config: &Config,
     name: &'static str,
-    address: SocketAddr,
-) -> Result<Listener, ServeError> {
-    let tcp = TcpListener::bind(address)
-        .await
-        .map_err(|error| ServeError::Bind(address, error))?;
-    Ok(Listener {
+    routes: axum::Router,
+) -> Listener {
+    Listener {
         name,
-        tcp,
         tls: None,
         identified: false,
-        routes: axum::Router::new(),
+        routes,
         connections_max: config.connections_max,
         metrics: Arc::clone(&gateway.metrics),
-    })
+    }
 }
 
 #[cfg(test)]
