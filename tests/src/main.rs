@@ -2,9 +2,9 @@
 //! `cargo demo` needs one program only.
 //!
 //! ```text
-//! candour-tests agent …    as `candour …`
 //! candour-tests server …   as `candour-server …`
 //! candour-tests demo …     as `candour demo …`, with this program as the server
+//! candour-tests …          as `candour …`; `agent` may stand before it
 //! ```
 //!
 //! With `CANDOUR_TESTS_DIE=after:3` the agent kills itself after the third write to its disk.
@@ -18,15 +18,17 @@ use candour_tests::faults::{DIE, Death, MortalHome};
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    if args.len() < 2 {
-        return usage();
-    }
-    let name = args.remove(1);
-    match name.to_str() {
-        Some("agent") => agent(args),
-        Some("server") => candour_server::run(args),
+    match args.get(1).and_then(|name| name.to_str()) {
+        Some("server") => {
+            args.remove(1);
+            candour_server::run(args)
+        }
         Some("demo") => demo(args),
-        _ => usage(),
+        Some("agent") => {
+            args.remove(1);
+            agent(args)
+        }
+        _ => agent(args),
     }
 }
 
@@ -45,21 +47,20 @@ fn agent(args: Vec<OsString>) -> ExitCode {
     })
 }
 
-fn demo(args: Vec<OsString>) -> ExitCode {
-    let Ok(this) = std::env::current_exe() else {
-        return fail("this program's own path is not known");
-    };
-    let mut with_server: Vec<OsString> =
-        vec![args[0].clone(), "demo".into(), "--server-command".into()];
-    let mut command = this.into_os_string();
-    command.push(" server");
-    with_server.push(command);
-    with_server.extend(args.into_iter().skip(1));
-    candour::run(with_server)
-}
-
-fn usage() -> ExitCode {
-    fail("give agent, server or demo, and then what that program takes")
+/// The demo runs the server by its command line, and this program is the server as well.
+fn demo(mut args: Vec<OsString>) -> ExitCode {
+    let named = args
+        .iter()
+        .any(|arg| arg.to_string_lossy().starts_with("--server-command"));
+    if !named {
+        let Ok(this) = std::env::current_exe() else {
+            return fail("this program's own path is not known");
+        };
+        let mut command = this.into_os_string();
+        command.push(" server");
+        args.extend(["--server-command".into(), command]);
+    }
+    agent(args)
 }
 
 #[expect(clippy::print_stderr, reason = "this is a command line")]

@@ -149,6 +149,24 @@ impl Process {
     /// When it ends, or nothing comes, before that.
     #[must_use]
     pub fn start(command: &mut Command, log: &Path) -> (Self, String) {
+        let (process, lines) = Self::spawn(command, log);
+        match lines.recv_timeout(DEADLINE) {
+            Ok(line) => (process, line),
+            Err(_) => panic!("{command:?} did not get ready: {}", process.log()),
+        }
+    }
+
+    /// Starts a command that says nothing when it is ready.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_silent(command: &mut Command, log: &Path) -> Self {
+        Self::spawn(command, log).0
+    }
+
+    fn spawn(command: &mut Command, log: &Path) -> (Self, Receiver<String>) {
         let file = std::fs::File::options()
             .create(true)
             .append(true)
@@ -161,7 +179,7 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pid = Pid::from_child(&child);
-        let first_line = first_line(&mut child);
+        let lines = lines(&mut child);
         let (sender, ended) = mpsc::channel();
         thread::spawn(move || {
             // The receiver may be gone: a killed process is waited for all the same.
@@ -172,10 +190,7 @@ impl Process {
             ended: Mutex::new(ended),
             log: log.to_owned(),
         };
-        match first_line.recv_timeout(DEADLINE) {
-            Ok(line) => (process, line),
-            Err(_) => panic!("{command:?} did not get ready: {}", process.log()),
-        }
+        (process, lines)
     }
 
     /// Its process id.
@@ -188,6 +203,12 @@ impl Process {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to stop. Does not wait.
+    pub fn ask_to_stop(&self) {
+        // A process that has ended already needs no asking.
+        let _ = kill_process(self.pid, Signal::TERM);
     }
 
     /// Asks it to stop and waits for that. Blocks.
@@ -216,7 +237,8 @@ impl Process {
         if let Ok(status) = ended.try_recv() {
             return status;
         }
-        kill_process(self.pid, signal).expect("a child of ours");
+        // It may have ended a moment ago, and then there is nobody left to signal.
+        let _ = kill_process(self.pid, signal);
         let status = ended.recv_timeout(DEADLINE);
         status.unwrap_or_else(|_| panic!("process {:?} does not end: {}", self.pid, self.log()))
     }
@@ -236,13 +258,13 @@ impl Drop for Process {
     }
 }
 
-/// Reads the first line in a thread of its own, and goes on reading so that the pipe never fills.
-fn first_line(child: &mut Child) -> Receiver<String> {
+/// Reads the lines in a thread of its own, so that the pipe never fills.
+fn lines(child: &mut Child) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     let stdout = child.stdout.take().expect("standard output is piped");
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // Only the first is asked for.
+            // Nobody may be listening any more.
             let _ = sender.send(line);
         }
     });

@@ -9,12 +9,17 @@
 )]
 
 mod attachments;
+mod certificates;
 mod cli;
+mod damage;
+mod demo;
+mod departments;
 mod enrolment;
 mod est_by_curl;
 mod faults;
 mod kill;
 mod log;
+mod network;
 mod policy;
 mod privacy;
 mod records;

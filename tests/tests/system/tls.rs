@@ -6,13 +6,16 @@ use candour_tests::client::{alert_at_the_door, connect_tls};
 use candour_tests::department::{id, now};
 use candour_tests::pki::{Authority, ClientCertificate, Leaf, client_config};
 use candour_tests::program::run;
-use candour_tests::raw::{batch, refusal};
+use candour_tests::raw::{batch, certificate_request, refusal};
 use candour_tests::{Connection, Department, Failure, RawHandset, wait};
+use candour_wire::Digest;
 use candour_wire::record::Stream;
+use http::Request;
 use rcgen::ExtendedKeyUsagePurpose::{Any, ClientAuth, ServerAuth};
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, PKCS_ECDSA_P384_SHA384, SanType};
 use rustls::client::Resumption;
 use rustls::{AlertDescription, ClientConfig, HandshakeKind};
+use tokio::sync::Mutex;
 
 use crate::department;
 
@@ -199,25 +202,38 @@ async fn a_revoked_handset_is_refused_on_a_fresh_connection_and_on_one_that_was_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kept_alive_connection_of_a_revoked_handset_gets_nothing_more_of_the_handset_listener() {
+async fn a_kept_alive_connection_of_a_revoked_handset_is_of_no_use_for_anything() {
     let department = department();
     let handset = RawHandset::enrol(&department).await;
     let mut kept = handset.connect(&department).await;
     assert_eq!(kept.get("/v1/policy").await.unwrap().status, 200);
     department.revoke(&handset.id);
-    // Reads are judged by the set in memory, which follows within a second or so.
-    wait::until("the kept connection is of no more use", || async {
-        // Only one request at a time can be asked of a connection, so each round has its own.
-        knock(&department, Some(&handset.certificate())).await.err()
-    })
-    .await;
-    match kept.get("/v1/policy").await {
-        Ok(reply) => assert_eq!(
+
+    // What writes asks the store, which knows at once.
+    let file = b"a sealed file";
+    let put = Request::put(format!("/v1/attachments/{}", Digest::of(file)))
+        .header("content-type", "application/octet-stream")
+        .header("upload-offset", "0")
+        .header("upload-length", file.len().to_string());
+    let renew = Request::post("/.well-known/est/simplereenroll")
+        .header("content-type", "application/pkcs10");
+    for (request, body) in [
+        (put, file.to_vec()),
+        (renew, certificate_request(&handset.key).into_bytes()),
+    ] {
+        let reply = kept.send(request, body).await.unwrap();
+        assert_eq!(
             (reply.status.as_u16(), reply.problem().as_str()),
             (403, "handset_revoked")
-        ),
-        Err(_ended) => {}
+        );
     }
+    // What reads asks the set in memory, which follows within a second or so.
+    let kept = Mutex::new(kept);
+    wait::until("reading is refused as well", || async {
+        let reply = kept.lock().await.get("/v1/policy").await.unwrap();
+        (reply.status == 403 && reply.problem() == "handset_revoked").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
