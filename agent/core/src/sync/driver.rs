@@ -345,7 +345,14 @@ impl<O: LendOutbox> Driver<O> {
         Ok(Outcome::Answered(answers))
     }
 
+    /// Takes a signed time as passed, unless it cannot have: the server has just accepted this
+    /// handset's certificate, so that it is not later than the certificate's end. One checkpoint
+    /// by a clock that was years ahead would otherwise expire every server certificate for good.
     fn learn_time(&mut self, signed: Timestamp) {
+        if signed > self.session.identity.not_after {
+            tracing::warn!(%signed, "the log was signed by a clock that is ahead");
+            return;
+        }
         self.state.signed_time = self.state.signed_time.max(Some(signed));
         let off = self.session.clock.now().duration_since(signed).abs();
         self.state.clock_wrong = off > CLOCK_TOLERANCE;

@@ -20,7 +20,8 @@ pub struct SyncState {
     pub last_failure: Option<LastFailure>,
     /// When the next sync is due by itself.
     pub next_attempt: Option<Timestamp>,
-    /// The latest time that the department signed. It has passed, whatever the clock says.
+    /// The latest time that the department signed, and that it can have been. It has passed,
+    /// whatever the clock says.
     pub signed_time: Option<Timestamp>,
     /// The clock was wrong at the last sync.
     pub clock_wrong: bool,

@@ -96,6 +96,29 @@ async fn a_clock_years_out_is_noticed_and_does_not_expire_the_policy() {
 }
 
 #[tokio::test]
+async fn a_time_that_the_department_signed_years_ahead_is_not_taken_as_passed() {
+    let mut phone = Phone::new();
+    let honest = phone.department.state.lock().unwrap().time;
+    phone.heartbeat();
+    phone.sync().await;
+    for ahead in ["2036-11-22T10:00:00Z", "9999-12-30T22:00:00Z"] {
+        phone.department.state.lock().unwrap().time = ahead.parse().unwrap();
+        phone.heartbeat();
+        let report = phone.sync().await;
+        assert_eq!(
+            (report.failure, report.received, report.clock_wrong),
+            (None, 1, false)
+        );
+        assert_eq!(phone.state().signed_time, Some(honest));
+    }
+    let later = honest + SignedDuration::from_hours(1);
+    phone.department.state.lock().unwrap().time = later;
+    phone.heartbeat();
+    phone.sync().await;
+    assert_eq!(phone.state().signed_time, Some(later));
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_due_is_renewed_on_the_way() {
     let mut phone = Phone::new();
     phone.identity.obtained = "2026-11-01T00:00:00Z".parse().unwrap();
