@@ -19,7 +19,7 @@ use super::{Failure, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncRep
 use crate::identity::{self, Department, IdentityError, trust};
 use crate::outbox::{OutboxError, Pending};
 use crate::policy::SignedPolicy;
-use crate::ports::{Document, Event, StoreError};
+use crate::ports::{Document, Event, StoreError, TransportError};
 
 /// Makes one sync, from beginning to end.
 ///
@@ -95,6 +95,15 @@ async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) 
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// Whether a request went through and only its reply is of no use, which says nothing of the next
+/// request. After any other failure the next one fares no better.
+const fn concerns_one_reply(error: &TransportError) -> bool {
+    matches!(
+        error,
+        TransportError::TooLarge(_) | TransportError::Malformed(_)
+    )
 }
 
 /// How far the clock may be from the department's before it is called wrong: far above what a
@@ -206,7 +215,9 @@ impl<O: LendOutbox> Driver<O> {
                 self.state.renewal_problem = None;
                 self.report.renewal = RenewalOutcome::Renewed(Box::new(identity));
             }
-            Err(IdentityError::Transport(error)) => return Err(error.into()),
+            Err(IdentityError::Transport(error)) if !concerns_one_reply(&error) => {
+                return Err(error.into());
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 self.state.renewal_problem = Some(failure.code);

@@ -41,7 +41,13 @@ pub(super) async fn fetch_policy(
     request
         .headers
         .extend(etag.map(|etag| ("if-none-match", etag)));
-    let response = transport.send(request).await?;
+    let response = match transport.send(request).await {
+        Ok(response) => response,
+        Err(error) if super::concerns_one_reply(&error) => {
+            return Ok(PolicyAnswer::Refused(error.into()));
+        }
+        Err(error) => return Err(error.into()),
+    };
     match response.status {
         200 => Ok(String::from_utf8(response.body).map_or_else(
             |_| {

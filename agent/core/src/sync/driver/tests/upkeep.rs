@@ -2,10 +2,10 @@
 
 use jiff::SignedDuration;
 
-use super::department::problem;
+use super::department::{Trouble, problem};
 use super::phone::Phone;
 use super::*;
-use crate::ports::{Clock as _, Home as _};
+use crate::ports::{Clock as _, Home as _, TransportError};
 use crate::testing;
 
 #[tokio::test]
@@ -137,15 +137,54 @@ async fn a_certificate_that_is_due_is_renewed_on_the_way() {
     );
     assert_eq!(report.received, 1);
 
-    // A server that refuses to renew is still sent records.
-    *phone.department.est.instead.lock().unwrap() = Some(Ok(problem(Code::CsrInvalid, &[])));
+    // A server that refuses to renew, or answers nonsense, is still sent records.
+    let refusals = [
+        (Ok(problem(Code::CsrInvalid, &[])), Code::CsrInvalid),
+        (Err(TransportError::TooLarge(1 << 16)), Code::BadReply),
+        (
+            Err(TransportError::Malformed("its headers".into())),
+            Code::BadReply,
+        ),
+    ];
+    for (instead, expected) in refusals {
+        *phone.department.est.instead.lock().unwrap() = Some(instead);
+        phone.declare(&[]);
+        let report = phone.sync().await;
+        assert!(
+            matches!(&report.renewal, RenewalOutcome::Failed(failure) if failure.code == expected)
+        );
+        assert_eq!(
+            (report.received, phone.state().renewal_problem),
+            (1, Some(expected))
+        );
+    }
+
+    // One that cannot be reached is not tried with records either.
+    let cut_off = TransportError::Unreachable("cut off".into());
+    *phone.department.est.instead.lock().unwrap() = Some(Err(cut_off));
     phone.declare(&[]);
     let report = phone.sync().await;
-    assert!(
-        matches!(&report.renewal, RenewalOutcome::Failed(failure) if failure.code == Code::CsrInvalid)
-    );
     assert_eq!(
-        (report.received, phone.state().renewal_problem),
-        (1, Some(Code::CsrInvalid))
+        (code(&report), report.received),
+        (Some(Code::Unreachable), 0)
     );
+}
+
+#[tokio::test]
+async fn a_policy_too_long_to_be_read_keeps_no_record_from_the_department() {
+    let mut phone = Phone::new();
+    phone.declare(&[]);
+    for error in [
+        TransportError::TooLarge(1 << 20),
+        TransportError::Malformed("its headers".into()),
+    ] {
+        phone.department.trouble("/v1/policy", Trouble::Fails(error));
+        phone.declare(&[]);
+        let report = phone.sync().await;
+        assert!(
+            matches!(&report.policy, PolicyOutcome::Kept(failure) if failure.code == Code::BadReply)
+        );
+        assert_eq!((report.failure, phone.waiting()), (None, 0));
+        assert_eq!(phone.state().policy_problem, Some(Code::BadReply));
+    }
 }
