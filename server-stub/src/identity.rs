@@ -7,6 +7,7 @@ pub mod profile;
 
 use candour_wire::jws::VerifyingKey;
 use candour_wire::{DepartmentId, HandsetId};
+use jiff::Timestamp;
 
 /// The handset at the other end of a verified connection. Handlers get it from the acceptor, never
 /// from anything that the request says.
@@ -18,4 +19,6 @@ pub struct HandsetIdentity {
     pub department: DepartmentId,
     /// The enrolled key; what it signs is the handset's.
     pub key: VerifyingKey,
+    /// When the certificate ends. The connection may outlive it.
+    pub not_after: Timestamp,
 }

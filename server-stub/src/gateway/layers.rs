@@ -64,8 +64,8 @@ fn make_request_id() -> String {
     format!("{:016x}", u64::from_be_bytes(random))
 }
 
-/// Lets only handsets through whose key is enrolled now: a connection that is kept alive was
-/// verified when it began, perhaps before a revocation.
+/// Lets only handsets through whose key is enrolled and whose certificate is in force now: a
+/// connection that is kept alive was verified when it began, perhaps before either ended.
 pub(super) fn for_enrolled(routes: Router<Gateway>, gateway: &Gateway) -> Router<Gateway> {
     routes.route_layer(middleware::from_fn_with_state(
         gateway.clone(),
@@ -88,7 +88,11 @@ async fn require_enrolled(
         Standing::Revoked => return Err(Code::HandsetRevoked.into()),
         Standing::Unknown => return Err(Code::CertificateRefused.into()),
     }
-    gateway.limits.count(key, gateway.clock.now())?;
+    let now = gateway.clock.now();
+    if now > identity.not_after {
+        return Err(Code::CertificateExpired.into());
+    }
+    gateway.limits.count(key, now)?;
     Ok(next.run(request).await)
 }
 

@@ -184,6 +184,7 @@ impl Phone {
             handset: self.id(),
             department: department(),
             key: self.verifying_key(),
+            not_after: "2026-12-22T10:00:00Z".parse().unwrap(),
         }
     }
 

@@ -8,6 +8,7 @@ use candour_wire::record::{self, Stream};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, header};
+use jiff::SignedDuration;
 
 use super::layers;
 use super::testing::{Phone, World, batch, department, inventory, now, send};
@@ -232,6 +233,23 @@ async fn a_revoked_handset_is_refused_at_once_by_the_store_and_soon_at_the_door(
         world.ask(&phone, get_request("/v1/policy")).await.code(),
         "handset_revoked"
     );
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_while_its_connection_lives_opens_nothing_more() {
+    let world = World::new();
+    let phone = world.handset().await;
+    for (seconds_ago, status) in [(0, 200), (1, 401)] {
+        let mut identity = phone.identity();
+        identity.not_after = now() - SignedDuration::from_secs(seconds_ago);
+        let mut request = get_request("/v1/policy");
+        request.extensions_mut().insert(identity);
+        let reply = send(&world.gateway.handset_routes(), request).await;
+        assert_eq!(reply.status, status);
+        if status != 200 {
+            assert_eq!(reply.code(), "certificate_expired");
+        }
+    }
 }
 
 #[tokio::test]
