@@ -1,5 +1,6 @@
 //! From the bytes of a request to a batch, with a bound on what decompression may yield.
 
+use std::fmt;
 use std::io::Read as _;
 
 use bytes::{Buf as _, Bytes};
@@ -8,6 +9,8 @@ use candour_wire::api::BatchRequest;
 use candour_wire::limits::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::problem::{Failure, Outcome};
 
@@ -38,7 +41,7 @@ pub(super) fn batch(encoding: Encoding, body: Bytes) -> Outcome<BatchRequest> {
         Encoding::Identity => body,
         Encoding::Zstd => decompress(body)?.into(),
     };
-    let batch: BatchRequest = serde_json::from_slice(&json).map_err(|error| {
+    let Capped { records, log_size } = serde_json::from_slice(&json).map_err(|error| {
         // The message may repeat what was sent, so only the place is told.
         let place = format!(
             "the JSON is wrong at line {}, column {}",
@@ -47,12 +50,47 @@ pub(super) fn batch(encoding: Encoding, body: Bytes) -> Outcome<BatchRequest> {
         );
         Failure::new(Code::BadRequest).with_detail(place)
     })?;
-    match batch.records.len() {
+    match records.len() {
         0 => Err(Failure::new(Code::BadRequest).with_detail("a batch has at least one record")),
-        1..=BATCH_MAX_RECORDS => Ok(batch),
+        1..=BATCH_MAX_RECORDS => Ok(BatchRequest { records, log_size }),
         _ => Err(Failure::new(Code::BodyTooLarge)
             .with_detail(format!("at most {BATCH_MAX_RECORDS} records"))),
     }
+}
+
+/// A batch as it is read: of its records only as many are held as it takes to see that there are
+/// too many. Four MiB of empty texts would otherwise take ten times that in memory.
+#[derive(Deserialize)]
+struct Capped {
+    #[serde(deserialize_with = "few_records")]
+    records: Vec<String>,
+    #[serde(default)]
+    log_size: u64,
+}
+
+fn few_records<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of records")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<String>, A::Error> {
+            let mut records = Vec::new();
+            while records.len() <= BATCH_MAX_RECORDS
+                && let Some(record) = sequence.next_element()?
+            {
+                records.push(record);
+            }
+            while sequence.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(records)
+        }
+    }
+
+    deserializer.deserialize_seq(Few)
 }
 
 fn decompress(body: Bytes) -> Outcome<Vec<u8>> {
@@ -119,6 +157,13 @@ mod tests {
         assert_eq!(
             code(Encoding::Identity, "{\"records\":[]}"),
             Code::BadRequest
+        );
+        let json = serde_json::json!({ "records": vec![""; 1 << 20] }).to_string();
+        let held: Capped = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            held.records.len(),
+            65,
+            "no more than show that it is too many"
         );
         let many = serde_json::to_vec(&serde_json::json!({ "records": vec!["a"; 65] })).unwrap();
         assert_eq!(code(Encoding::Identity, many), Code::BodyTooLarge);
