@@ -298,3 +298,20 @@ fn a_certificate_is_renewed_after_two_thirds_of_its_life() {
     assert!(door.certificate.not_after() > in_days(149));
     assert!(ends_soon(door.certificate.not_after(), in_days(140)));
 }
+
+#[test]
+fn a_certificate_made_while_the_clock_was_ahead_is_replaced() {
+    let door = Door::new();
+    let hosts = ["localhost".to_owned()];
+    let now = SystemClock.now();
+    let ahead = now + SignedDuration::from_hours(24 * 365);
+    let renewed_at = |time| {
+        door.certificate
+            .renew_if_due(&door.authority, &hosts, time)
+            .unwrap()
+    };
+    assert!(renewed_at(ahead));
+    assert!(!renewed_at(ahead - SignedDuration::from_hours(47)));
+    assert!(renewed_at(now), "it is not valid yet");
+    assert!(!renewed_at(now));
+}
