@@ -217,7 +217,7 @@ enum Place {
 
 fn put(path: &Path, bytes: &[u8], mode: u32, place: Place) -> Result<(), FileError> {
     let fail = |error| FileError::Write(path.to_owned(), error);
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = dir_of(path);
     create_dir(dir)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
@@ -255,9 +255,22 @@ fn put(path: &Path, bytes: &[u8], mode: u32, place: Place) -> Result<(), FileErr
     })
 }
 
+/// The directory that a file is in; of a bare name that is the current one.
+fn dir_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_name_is_in_the_current_directory() {
+        for (path, dir) in [("ready.json", "."), ("a/b", "a"), ("/a", "/")] {
+            assert_eq!(dir_of(Path::new(path)), Path::new(dir), "{path}");
+        }
+    }
 
     #[test]
     fn a_secret_file_is_its_owners_alone_and_is_refused_when_it_is_not() {
