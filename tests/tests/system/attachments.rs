@@ -248,3 +248,26 @@ async fn a_record_waits_for_its_files_and_a_handset_sees_only_its_own() {
     let reply = connection.deliver(&[record]).await;
     assert_eq!(candour_tests::raw::receipts(&reply).len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_that_were_acknowledged_are_there_after_the_server_was_killed() {
+    let mut department = department();
+    let handset = RawHandset::enrol(&department).await;
+    let file = photograph(90_000);
+    let (name, total) = (Digest::of(&file), file.len() as u64);
+    let mut sent = 0;
+    for end in [30_000, 60_000, 90_000] {
+        let mut connection = handset.connect(&department).await;
+        let piece = &file[sent..end];
+        let put = put(&mut connection, &name, sent as u64, total, piece).await;
+        assert_eq!(put.json::<UploadStatus>().offset, end as u64);
+        sent = end;
+        department.kill();
+        department.restart();
+        let mut connection = handset.connect(&department).await;
+        let status = connection.get(&format!("/v1/attachments/{name}")).await;
+        let status: UploadStatus = status.unwrap().json();
+        assert_eq!(status.offset, end as u64);
+        assert_eq!(status.complete, end as u64 == total);
+    }
+}

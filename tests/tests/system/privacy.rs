@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use candour_tests::handset::{declare, draft};
-use candour_tests::{Handset, wait};
+use candour_tests::{Handset, RawHandset, wait};
+use candour_wire::record::Stream;
 
 use crate::department;
 
@@ -157,6 +158,55 @@ async fn the_holder_sees_everything_that_left_this_phone_and_when_and_why() {
             .all(|item| item.received.is_some() && item.index.is_some() && item.summary.is_some())
     );
     assert!(sent.iter().any(|item| item.id == id && item.policy == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_altered_in_the_database_is_not_passed_off_as_the_handsets() {
+    let department = department();
+    let raw = RawHandset::enrol(&department).await;
+    let mut connection = raw.connect(&department).await;
+    let key = connection.policy(&department).await.records_key;
+    let head = raw.genesis(Stream::Records);
+    let record = raw.declaration(&head, &key, "as it was signed");
+    assert_eq!(
+        connection
+            .deliver(std::slice::from_ref(&record))
+            .await
+            .results
+            .len(),
+        1
+    );
+    assert_eq!(department.stop().code(), Some(0));
+
+    // Somebody with the disk in his hands changes one character of the signature.
+    let path = department.data().join("server.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let signature = &record.jws.as_bytes()[record.jws.len() - 60..];
+    let places: Vec<usize> = memchr::memmem::find_iter(&bytes, signature).collect();
+    assert_eq!(places.len(), 1, "it is kept once");
+    let place = places[0] + 20;
+    bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+    fs::write(&path, bytes).unwrap();
+
+    let key = department.data().join("records-role/records.key");
+    let id = record.record.id.to_string();
+    let open = [
+        "open",
+        &id,
+        "--key",
+        key.to_str().unwrap(),
+        "--reason",
+        "FOI",
+        "--who",
+        "Rita",
+        "--json",
+    ];
+    let opened = department.command(&open);
+    assert!(
+        !opened.status.success() && !opened.stdout.contains("as it was signed"),
+        "{opened:?}"
+    );
+    assert!(opened.stderr.contains("signature_invalid"), "{opened:?}");
 }
 
 /// The readable and writable memory of a process.
