@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::error::AgentError;
 use crate::identity::Identity;
 use crate::inventory::{self, ScanMemory};
-use crate::outbox::{Also, Outbox, Summary};
+use crate::outbox::{Also, Outbox, OutboxError, Summary};
 use crate::policy::SignedPolicy;
 use crate::ports::{Document, Event, Platform};
 
@@ -72,7 +72,9 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// When another process has the home, or its files cannot be read.
+    /// When another process has the home, or its files cannot be read. That the handset's key is
+    /// locked or gone is no error here: what waits can be counted without it, and everything can
+    /// be wiped.
     pub fn open(config: Config, platform: Platform) -> Result<Self, AgentError> {
         let (store, set_aside) = platform.home.open_store(platform.clock.now())?;
         if let Some(file) = set_aside {
@@ -97,7 +99,13 @@ impl Agent {
             state,
             syncing: tokio::sync::Mutex::new(()),
         };
-        agent.sweep_spool()?;
+        if let Err(error) = agent.sweep_spool() {
+            // A file too many does no harm, and a locked phone cannot tell which those are.
+            tracing::warn!(
+                code = error.code().as_str(),
+                "sealed files that nothing needs stay until the agent is next opened"
+            );
+        }
         Ok(agent)
     }
 
@@ -244,11 +252,20 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 fn read_json<T: serde::de::DeserializeOwned>(
     outbox: &mut Outbox,
     name: &str,
-) -> Result<Option<T>, AgentError> {
+) -> Result<Option<T>, OutboxError> {
     // EXPOSE: read into the type that it was written from.
     Ok(outbox
         .value(name)?
         .and_then(|json| serde_json::from_slice(json.expose()).ok()))
+}
+
+/// `None` where the handset's key cannot be used, which says nothing about what is stored.
+fn readable<T>(read: Result<T, OutboxError>) -> Result<Option<T>, OutboxError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(OutboxError::Key(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A posture record in a few words for the holder's own list.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candour_wire::Sensitive;
@@ -200,7 +201,10 @@ fn failed() -> StoreError {
 
 /// Keys in memory.
 #[derive(Default)]
-pub struct MemoryKeys(Mutex<Option<KeyMaterial>>);
+pub struct MemoryKeys {
+    keys: Mutex<Option<KeyMaterial>>,
+    locked: AtomicBool,
+}
 
 impl MemoryKeys {
     /// No keys yet.
@@ -209,15 +213,26 @@ impl MemoryKeys {
         Self::default()
     }
 
+    /// Locks the keys, as a phone does that has not been unlocked since it started, or unlocks
+    /// them. While they are locked only the public key can be had, and they can be destroyed.
+    pub fn set_locked(&self, locked: bool) {
+        self.locked.store(locked, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<KeyMaterial>> {
         // The keys are set in one go, so a panic elsewhere leaves none half-made.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(
         &self,
         work: impl FnOnce(&KeyMaterial) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
+        if self.locked.load(Ordering::Relaxed) {
+            return Err(KeyError::Unavailable {
+                reason: "locked".to_owned(),
+            });
+        }
         work(self.lock().as_ref().ok_or(KeyError::Missing)?)
     }
 }

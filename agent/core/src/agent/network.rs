@@ -140,7 +140,7 @@ impl Agent {
                 .policy
                 .as_ref()
                 .map(|signed| signed.policy().schedule.clone());
-            self.sync_state(&mut state)?.due(now, schedule.as_ref())
+            SyncState::load(&mut state.outbox)?.due(now, schedule.as_ref())
         };
         let sync = if due {
             Some(self.sync_alone().await?)
@@ -149,8 +149,7 @@ impl Agent {
         };
         let next_sync = match &sync {
             Some(report) => report.next_attempt,
-            None => self
-                .sync_state(&mut lock(&self.state))?
+            None => SyncState::load(&mut lock(&self.state).outbox)?
                 .next_attempt
                 .unwrap_or(now),
         };
@@ -172,7 +171,7 @@ impl Agent {
     /// When the store cannot be written.
     pub fn clear_alarm(&self) -> Result<(), AgentError> {
         let mut state = lock(&self.state);
-        let mut sync = self.sync_state(&mut state)?;
+        let mut sync = SyncState::load(&mut state.outbox)?;
         sync.clear_alarm();
         sync.save(&mut state.outbox)?;
         Ok(())
@@ -182,7 +181,7 @@ impl Agent {
         let (identity, policy, signed_time) = {
             let mut state = lock(&self.state);
             let identity = state.identity.clone().ok_or(AgentError::NotEnrolled)?;
-            let signed_time = self.sync_state(&mut state)?.signed_time;
+            let signed_time = SyncState::load(&mut state.outbox)?.signed_time;
             (identity, state.policy.clone(), signed_time)
         };
         let transport = self.handset_transport(&identity, signed_time)?;
@@ -271,8 +270,7 @@ impl Agent {
         let Some(expires) = state.identity.as_ref().map(|identity| identity.not_after) else {
             return Ok(false);
         };
-        let refused = self
-            .sync_state(&mut state)?
+        let refused = SyncState::load(&mut state.outbox)?
             .last_failure
             .is_some_and(|failure| {
                 matches!(
@@ -349,17 +347,15 @@ impl Agent {
     }
 
     /// The later of the handset's clock and the last time that the department signed.
-    pub(super) fn trusted_now(&self, state: &mut State) -> Result<Timestamp, AgentError> {
-        let signed = self.sync_state(state)?.signed_time;
-        Ok(self.now().max(trust::known_to_have_passed(signed)))
+    pub(super) fn latest_time(&self, sync: &SyncState) -> Timestamp {
+        self.now()
+            .max(trust::known_to_have_passed(sync.signed_time))
     }
 
-    /// What is remembered of syncs; nothing before enrolment, when there is no key to read it by.
-    pub(super) fn sync_state(&self, state: &mut State) -> Result<SyncState, AgentError> {
-        if state.identity.is_none() {
-            return Ok(SyncState::default());
-        }
-        Ok(SyncState::load(&mut state.outbox)?)
+    /// [`Agent::latest_time`] by what is stored.
+    pub(super) fn trusted_now(&self, state: &mut State) -> Result<Timestamp, AgentError> {
+        let sync = SyncState::load(&mut state.outbox)?;
+        Ok(self.latest_time(&sync))
     }
 }
 

@@ -6,26 +6,31 @@ use candour_wire::log::{Checkpoint, ReceiptProof, verify_receipt};
 use candour_wire::{Code, Digest, RecordId, Sensitive};
 
 use super::report::{Advice, Finding, RecordState, SentItem, StatusReport, Verification};
-use super::{Agent, State, lock, read_json, value};
+use super::{Agent, State, lock, read_json, readable, value};
 use crate::declaration::Draft;
 use crate::error::AgentError;
 use crate::outbox::{Quarantined, StoredReceipt, Waiting};
+use crate::sync::SyncState;
 
 /// Most rows that one listing holds: years of use, and a bound all the same.
 const LISTED_MAX: usize = 100_000;
 
 impl Agent {
-    /// How things stand, and what wants doing.
+    /// How things stand, and what wants doing. While the key is locked or where it is gone, that
+    /// is one of the things, and what only the key could tell is left out.
     ///
     /// # Errors
     ///
-    /// When the store or the key cannot be read.
+    /// When the store cannot be read.
     pub fn status(&self) -> Result<StatusReport, AgentError> {
         let facts = self.platform.probe.handset_facts();
         let mut state = lock(&self.state);
         let counts = state.outbox.counts()?;
-        let sync = self.sync_state(&mut state)?;
-        let now = self.trusted_now(&mut state)?;
+        let sync = readable(SyncState::load(&mut state.outbox))?;
+        let quarantined = readable(state.outbox.quarantined())?;
+        let locked = sync.is_none() || quarantined.is_none();
+        let sync = sync.unwrap_or_default();
+        let now = self.latest_time(&sync);
         let set_aside_stores = self.set_aside_stores(&mut state)?;
         let expires = state.identity.as_ref().map(|identity| identity.not_after);
         let mut codes: Vec<String> = Vec::new();
@@ -35,6 +40,7 @@ impl Agent {
             }
         };
         wants_doing(state.identity.is_none(), Code::NotEnrolled);
+        wants_doing(locked, Code::KeyUnavailable);
         wants_doing(
             state.identity.is_some() && state.policy.is_none(),
             Code::PolicyMissing,
@@ -55,15 +61,7 @@ impl Agent {
         {
             wants_doing(true, code);
         }
-        if state.identity.is_some() {
-            codes.extend(
-                state
-                    .outbox
-                    .quarantined()?
-                    .into_iter()
-                    .map(|record| record.code),
-            );
-        }
+        codes.extend(quarantined.into_iter().flatten().map(|record| record.code));
         let mut told = HashSet::new();
         codes.retain(|code| told.insert(code.clone()));
         let problems = codes.iter().map(|code| advice_for(code)).collect();
@@ -108,9 +106,10 @@ impl Agent {
     fn set_aside_stores(&self, state: &mut State) -> Result<Vec<String>, AgentError> {
         let mut names = self.platform.home.set_aside_stores()?;
         if !names.is_empty() {
-            let dealt_with: Option<Vec<String>> =
-                read_json(&mut state.outbox, value::ACKNOWLEDGED)?;
-            let dealt_with = dealt_with.unwrap_or_default();
+            let dealt_with: Option<Option<Vec<String>>> =
+                readable(read_json(&mut state.outbox, value::ACKNOWLEDGED))?;
+            // Better told once too often than not at all.
+            let dealt_with = dealt_with.flatten().unwrap_or_default();
             names.retain(|name| !dealt_with.contains(name));
         }
         Ok(names)
@@ -185,7 +184,7 @@ impl Agent {
         state: &mut State,
         files: &[Digest],
     ) -> Result<(), AgentError> {
-        if files.is_empty() || state.identity.is_none() || state.outbox.counts()?.quarantined > 0 {
+        if files.is_empty() || state.outbox.counts()?.quarantined > 0 {
             return Ok(());
         }
         let waiting = state.outbox.waiting(LISTED_MAX)?;

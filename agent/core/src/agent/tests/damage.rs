@@ -50,3 +50,47 @@ fn a_store_that_was_set_aside_is_named_until_the_holder_has_dealt_with_it() {
     assert_eq!(status.set_aside_stores, ["agent.db.damaged-0"]);
     assert!(status.problems.iter().any(|p| p.code == "store_damaged"));
 }
+
+#[test]
+fn a_locked_phone_opens_counts_and_says_so_and_can_be_wiped() {
+    let phone = Phone::enrolled();
+    {
+        let agent = phone.agent();
+        let file = agent.attach("a.txt", &mut b"kept".as_slice()).unwrap();
+        let with_file = Draft {
+            attachments: vec![file],
+            ..draft()
+        };
+        agent.save_draft(None, &with_file).unwrap();
+        agent
+            .declare(agent.preview(&draft()).unwrap(), None)
+            .unwrap();
+        let mut state = lock(&agent.state);
+        let sync = crate::sync::SyncState::default();
+        sync.save(&mut state.outbox).unwrap();
+    }
+    phone.keys.set_locked(true);
+    let agent = phone.agent();
+    assert_eq!(phone.home.spooled().unwrap().len(), 1, "its draft has it");
+    let status = agent.status().unwrap();
+    assert_eq!((status.pending_records, status.drafts), (1, 1));
+    assert_eq!(status.problems[0].code, "key_unavailable");
+    agent.wipe().unwrap();
+    assert_eq!(phone.home.read(Document::Identity).unwrap(), None);
+}
+
+#[test]
+fn a_phone_whose_keys_are_gone_opens_and_can_be_wiped() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    agent.save_draft(None, &draft()).unwrap();
+    let sync = crate::sync::SyncState::default();
+    sync.save(&mut lock(&agent.state).outbox).unwrap();
+    drop(agent);
+    phone.keys.destroy().unwrap();
+    let agent = phone.agent();
+    let status = agent.status().unwrap();
+    assert_eq!(status.problems[0].code, "key_unavailable");
+    agent.wipe().unwrap();
+    assert_eq!(phone.agent().status().unwrap().drafts, 0);
+}
