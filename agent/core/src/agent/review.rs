@@ -123,9 +123,6 @@ impl Agent {
     /// When the store or the key cannot be read.
     pub fn sent(&self) -> Result<Vec<SentItem>, AgentError> {
         let mut state = lock(&self.state);
-        if state.identity.is_none() {
-            return Ok(Vec::new());
-        }
         let waiting = state.outbox.waiting(LISTED_MAX)?;
         let quarantined = state.outbox.quarantined()?;
         let received = state.outbox.receipts(None, None, LISTED_MAX)?.receipts;
@@ -160,11 +157,10 @@ impl Agent {
             .map(|note| Checkpoint::open(note, &self.config.log_key))
             .transpose()
             .map_err(|_| AgentError::CheckpointInvalid)?;
-        let mut state = lock(&self.state);
-        if state.identity.is_none() {
-            return Ok(Vec::new());
-        }
-        let receipts = state.outbox.receipts(None, None, LISTED_MAX)?.receipts;
+        let receipts = lock(&self.state)
+            .outbox
+            .receipts(None, None, LISTED_MAX)?
+            .receipts;
         Ok(receipts
             .into_iter()
             .map(|receipt| self.verify_one(&receipt, given.as_ref()))

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use candour_wire::content::{Direction, Message, Participant, Significance};
+use candour_wire::log::LogSigner;
 use candour_wire::policy::Catalogue;
 use candour_wire::posture::{AppPresence, Evidence, HandsetFacts, Presence};
 use candour_wire::record::{Kind, Record};
@@ -79,6 +80,7 @@ struct Phone {
     probe: Arc<Probe>,
     config: Config,
     department: TestKey,
+    log: LogSigner,
 }
 
 impl Phone {
@@ -107,6 +109,7 @@ impl Phone {
             probe: Arc::new(Probe(AtomicU8::new(0))),
             config,
             department,
+            log,
         }
     }
 

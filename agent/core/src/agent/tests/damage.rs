@@ -1,6 +1,44 @@
 //! What is damaged, lost or locked.
 
+use candour_wire::api::Receipt;
+use candour_wire::log::merkle::{self, HashPath};
+use candour_wire::log::{self, Checkpoint, LeafSalt};
+
 use super::*;
+use crate::outbox::{VerifiedCheckpoint, VerifiedReceipt};
+
+impl Phone {
+    /// The department takes the one declaration that waits, as the first record of its log.
+    fn receive(&self, agent: &Agent) {
+        let mut state = lock(&agent.state);
+        let pending = state
+            .outbox
+            .pending(record::Stream::Records, 1, 1 << 20)
+            .unwrap()
+            .remove(0);
+        let salt = LeafSalt::make();
+        let entry = log::entry(&salt, &candour_wire::Digest::of(pending.jws.as_bytes()));
+        let note = Checkpoint {
+            origin: "candour.example/log".into(),
+            size: 1,
+            root: merkle::leaf_hash(&entry),
+            time: agent.now(),
+        }
+        .sign(&self.log)
+        .unwrap();
+        let checkpoint = VerifiedCheckpoint::open(&note, &self.config.log_key).unwrap();
+        let receipt = Receipt {
+            id: pending.id,
+            received: agent.now(),
+            index: 0,
+            salt,
+            path: HashPath::default(),
+            duplicate: false,
+        };
+        let receipt = VerifiedReceipt::verify(&pending.jws, receipt, &checkpoint).unwrap();
+        state.outbox.settle(&[receipt], &checkpoint).unwrap();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_whose_enrolment_cannot_be_read_enrols_again_and_keeps_what_waits() {
@@ -22,6 +60,7 @@ async fn a_phone_whose_enrolment_cannot_be_read_enrols_again_and_keeps_what_wait
         (status.problems[0].code.as_str(), status.pending_records),
         ("not_enrolled", 1)
     );
+    assert_eq!(agent.sent().unwrap()[0].id, id, "what waits can be seen");
     // The test has no network, so this is as far as it gets.
     let refused = agent.enrol(Sensitive::from("token")).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unreachable);
@@ -49,6 +88,24 @@ fn a_store_that_was_set_aside_is_named_until_the_holder_has_dealt_with_it() {
     let status = phone.agent().status().unwrap();
     assert_eq!(status.set_aside_stores, ["agent.db.damaged-0"]);
     assert!(status.problems.iter().any(|p| p.code == "store_damaged"));
+}
+
+#[test]
+fn what_left_the_phone_can_be_seen_and_checked_while_its_enrolment_cannot_be_read() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    let id = agent
+        .declare(agent.preview(&draft()).unwrap(), None)
+        .unwrap();
+    phone.receive(&agent);
+    assert_eq!(agent.verify(None).unwrap()[0].finding, Finding::Verified);
+    drop(agent);
+    phone.home.write(Document::Identity, b"{").unwrap();
+    let agent = phone.agent();
+    let sent = agent.sent().unwrap();
+    assert_eq!((sent[0].id, sent[0].state), (id, RecordState::Received));
+    let checked = agent.verify(None).unwrap();
+    assert_eq!((checked[0].id, checked[0].finding), (id, Finding::Verified));
 }
 
 #[test]
