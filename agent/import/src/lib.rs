@@ -38,6 +38,7 @@ mod dialect;
 mod error;
 mod files;
 mod format;
+mod json;
 pub mod limits;
 mod message;
 mod options;
