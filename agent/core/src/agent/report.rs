@@ -161,11 +161,12 @@ pub struct Verification {
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// The receipt proves that the record is in the log, under a checkpoint that the log's key
-    /// signed; where a checkpoint was given to compare with, that one does not contradict it.
+    /// signed, and no other receipt and no given checkpoint contradicts it.
     Verified,
     /// The receipt's proof or its checkpoint's signature does not hold.
     Invalid,
-    /// The checkpoint to compare with is of the same size and another log, or smaller than the
-    /// log already was: the log was rewritten or cut.
+    /// The receipt holds for itself, but it and another receipt, or the given checkpoint, cannot be
+    /// of one log: a leaf has two values, or a smaller log was signed later. The log was rewritten
+    /// or cut.
     Contradicted,
 }

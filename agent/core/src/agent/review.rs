@@ -1,10 +1,13 @@
 //! What the holder can see: how things stand, what left this phone, and whether it is kept.
 
+mod contradiction;
+
 use std::collections::HashSet;
 
-use candour_wire::log::{Checkpoint, ReceiptProof, verify_receipt};
+use candour_wire::log::{Checkpoint, ReceiptProof, entry, leaf_hash, verify_receipt};
 use candour_wire::{Code, Digest, RecordId, Sensitive};
 
+use self::contradiction::Statements;
 use super::report::{Advice, Finding, RecordState, SentItem, StatusReport, Verification};
 use super::{Agent, State, lock, read_json, readable, value};
 use crate::declaration::Draft;
@@ -145,9 +148,9 @@ impl Agent {
         Ok(lock(&self.state).outbox.requeue(id)?)
     }
 
-    /// Checks every receipt on this phone, offline: that its proof leads to its checkpoint, and
-    /// that the pinned log key signed that. Where the holder or an auditor gives a `checkpoint`
-    /// from elsewhere, the log must not have forked from it or shrunk.
+    /// Checks every receipt on this phone, offline: that its proof leads to its checkpoint, that
+    /// the pinned log key signed that, and that all of them can be of one log. Where the holder or
+    /// an auditor gives a `checkpoint` from elsewhere, it must be of that log too.
     ///
     /// # Errors
     ///
@@ -161,9 +164,42 @@ impl Agent {
             .outbox
             .receipts(None, None, LISTED_MAX)?
             .receipts;
+        let proven: Vec<Option<Checkpoint>> = receipts
+            .iter()
+            .map(|receipt| self.proven(receipt))
+            .collect();
+        // Only what holds for itself can contradict: damage accuses nobody.
+        let mut statements = Statements::default();
+        if let Some(given) = &given {
+            statements.add_checkpoint(given);
+        }
+        for (receipt, own) in receipts.iter().zip(&proven) {
+            if let Some(own) = own {
+                statements.add_receipt(leaf(receipt), receipt.index, &receipt.path, own);
+            }
+        }
+        let contradictions = statements.compare();
+        let finding = |receipt: &StoredReceipt, own: Option<&Checkpoint>| match own {
+            None => Finding::Invalid,
+            Some(own)
+                if contradictions.concern(leaf(receipt), receipt.index, &receipt.path, own) =>
+            {
+                Finding::Contradicted
+            }
+            Some(_) => Finding::Verified,
+        };
         Ok(receipts
-            .into_iter()
-            .map(|receipt| self.verify_one(&receipt, given.as_ref()))
+            .iter()
+            .zip(&proven)
+            .map(|(receipt, own)| Verification {
+                id: receipt.id,
+                kind: receipt.kind,
+                created: receipt.created,
+                received: receipt.received,
+                index: receipt.index,
+                log_size: own.as_ref().map_or(0, |own| own.size),
+                finding: finding(receipt, own.as_ref()),
+            })
             .collect())
     }
 
@@ -203,37 +239,23 @@ impl Agent {
         Ok(())
     }
 
-    fn verify_one(&self, receipt: &StoredReceipt, given: Option<&Checkpoint>) -> Verification {
-        let own = Checkpoint::open(&receipt.checkpoint, &self.config.log_key).ok();
+    /// The checkpoint that a receipt leads to; `None` where the log's key has not signed it, or
+    /// the receipt's proof does not lead there.
+    fn proven(&self, receipt: &StoredReceipt) -> Option<Checkpoint> {
+        let own = Checkpoint::open(&receipt.checkpoint, &self.config.log_key).ok()?;
         let proof = ReceiptProof {
             index: receipt.index,
             salt: receipt.salt,
             path: &receipt.path,
         };
-        let finding = match &own {
-            Some(own) if verify_receipt(&proof, &receipt.jws_sha256, own).is_ok() => match given {
-                // Logs only grow: a later checkpoint is no smaller, and one of the same size has
-                // the same root.
-                Some(given) if given.size == own.size && given.root != own.root => {
-                    Finding::Contradicted
-                }
-                Some(given) if given.size < own.size && given.time > own.time => {
-                    Finding::Contradicted
-                }
-                _ => Finding::Verified,
-            },
-            _ => Finding::Invalid,
-        };
-        Verification {
-            id: receipt.id,
-            kind: receipt.kind,
-            created: receipt.created,
-            received: receipt.received,
-            index: receipt.index,
-            log_size: own.map_or(0, |own| own.size),
-            finding,
-        }
+        verify_receipt(&proof, &receipt.jws_sha256, &own).ok()?;
+        Some(own)
     }
+}
+
+/// The hash that the record's leaf has in the log.
+fn leaf(receipt: &StoredReceipt) -> Digest {
+    leaf_hash(&entry(&receipt.salt, &receipt.jws_sha256))
 }
 
 fn advice_for(code: &str) -> Advice {
