@@ -85,7 +85,7 @@ pub async fn enrol(
     certificate::accept(issued, authorities, &request.spki, department, now)
 }
 
-/// Gets another certificate for the same key. `transport` leads to the handsets' address and uses
+/// Gets another certificate for the same key, and never makes one. `transport` leads to the handsets' address and uses
 /// the certificate in force, which stays valid until it expires.
 ///
 /// # Errors
@@ -98,7 +98,7 @@ pub async fn renew(
     current: &Identity,
     now: Timestamp,
 ) -> Result<Identity, IdentityError> {
-    let request = csr::make(keys).await?;
+    let request = csr::make_for_enrolled(keys).await?;
     if HandsetId::derive(&request.spki) != current.handset {
         return Err(IdentityError::OtherKey);
     }

@@ -3,6 +3,9 @@
 //! `keys/signing.p8` is the P-256 key (PKCS#8), `keys/wrapping.key` 32 random bytes. Both belong
 //! to their owner alone, and are refused where others could read them. Whoever has the owner's
 //! account has the keys: that is what hardware stores are for.
+//!
+//! The pair is made in a directory beside its place, `keys.new/`, and moved there as a whole, so
+//! that half of one always means loss, never a crash.
 
 mod material;
 
@@ -39,12 +42,57 @@ impl SoftwareKeys {
         }
     }
 
-    fn signing_path(&self) -> PathBuf {
-        self.dir.join("signing.p8")
+    /// A pair is made whole or not at all, so half of one means that the other half was lost: with
+    /// the wrapping key all that waits, with the signing key the enrolment. Making up for it would
+    /// hide that, and keep a backup from mending it.
+    fn refuse_half_a_pair(&self) -> Result<(), KeyError> {
+        let [signing, wrapping] = pair(&self.dir);
+        let missing = match (
+            read_private(&signing)?.is_some(),
+            read_private(&wrapping)?.is_some(),
+        ) {
+            (true, false) => wrapping,
+            (false, true) => signing,
+            _ => return Ok(()),
+        };
+        Err(KeyError::Unavailable {
+            reason: format!(
+                "{} is missing beside its other half: bring it back from a backup, or wipe and enrol anew",
+                missing.display()
+            ),
+        })
     }
 
-    fn wrapping_path(&self) -> PathBuf {
-        self.dir.join("wrapping.key")
+    /// Makes the pair beside its place and moves it there in one step.
+    fn make_pair(&self) -> Result<(), KeyError> {
+        self.destroy_unfinished()?;
+        let unfinished = self.unfinished_dir();
+        files::create_private_dir(&unfinished).map_err(|error| unavailable(&unfinished, &error))?;
+        let [signing, wrapping] = pair(&unfinished);
+        // EXPOSE: the key goes into its file.
+        write_private(&signing, make_signing_key()?.expose())?;
+        // EXPOSE: the key goes into its file.
+        write_private(&wrapping, WrappingKey::make()?.bytes().expose())?;
+        // An empty directory makes way; one with anything in it does not.
+        fs::rename(&unfinished, &self.dir)
+            .and_then(|()| files::sync_parent(&self.dir))
+            .map_err(|error| unavailable(&self.dir, &error))
+    }
+
+    /// What a crash left of making a pair: it has been used for nothing.
+    fn destroy_unfinished(&self) -> Result<(), KeyError> {
+        let unfinished = self.unfinished_dir();
+        if !unfinished.exists() {
+            return Ok(());
+        }
+        destroy_pair(&unfinished)?;
+        fs::remove_dir_all(&unfinished).map_err(|error| unavailable(&unfinished, &error))
+    }
+
+    fn unfinished_dir(&self) -> PathBuf {
+        let mut name = self.dir.as_os_str().to_owned();
+        name.push(".new");
+        name.into()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<KeyMaterial>> {
@@ -58,8 +106,8 @@ impl SoftwareKeys {
         loaded: &'a mut Option<KeyMaterial>,
     ) -> Result<Option<&'a KeyMaterial>, KeyError> {
         if loaded.is_none() {
-            let signing = read_private(&self.signing_path())?;
-            let wrapping = read_private(&self.wrapping_path())?;
+            let [signing, wrapping] = pair(&self.dir);
+            let (signing, wrapping) = (read_private(&signing)?, read_private(&wrapping)?);
             let (Some(signing), Some(wrapping)) = (signing, wrapping) else {
                 return Ok(None);
             };
@@ -91,17 +139,8 @@ impl KeyStore for SoftwareKeys {
         if let Some(keys) = self.load(&mut loaded)? {
             return Ok(keys.public_key());
         }
-        files::create_private_dir(&self.dir).map_err(|error| unavailable(&self.dir, &error))?;
-        // A crash between the two leaves one, which is kept: it has been used for nothing yet.
-        let (signing, wrapping) = (self.signing_path(), self.wrapping_path());
-        if read_private(&signing)?.is_none() {
-            // EXPOSE: the key goes into its file.
-            write_private(&signing, make_signing_key()?.expose())?;
-        }
-        if read_private(&wrapping)?.is_none() {
-            // EXPOSE: the key goes into its file.
-            write_private(&wrapping, WrappingKey::make()?.bytes().expose())?;
-        }
+        self.refuse_half_a_pair()?;
+        self.make_pair()?;
         self.load(&mut loaded)?
             .map(KeyMaterial::public_key)
             .ok_or(KeyError::Missing)
@@ -122,11 +161,22 @@ impl KeyStore for SoftwareKeys {
     fn destroy(&self) -> Result<(), KeyError> {
         let mut loaded = self.lock();
         *loaded = None;
-        for path in [self.wrapping_path(), self.signing_path()] {
-            files::destroy(&path).map_err(|error| unavailable(&path, &error))?;
-        }
-        Ok(())
+        self.destroy_unfinished()?;
+        destroy_pair(&self.dir)
     }
+}
+
+/// The two key files: signing, then wrapping.
+fn pair(dir: &Path) -> [PathBuf; 2] {
+    [dir.join("signing.p8"), dir.join("wrapping.key")]
+}
+
+fn destroy_pair(dir: &Path) -> Result<(), KeyError> {
+    // The wrapping key first: without it nothing on the disk can be read.
+    for path in pair(dir).iter().rev() {
+        files::destroy(path).map_err(|error| unavailable(path, &error))?;
+    }
+    Ok(())
 }
 
 /// Reads a key file; `None` where there is none.

@@ -23,16 +23,28 @@ pub(super) struct Request {
 /// Makes the key, unless it is there, and a request for it. Blocks a thread of the blocking pool
 /// on the key store.
 pub(super) async fn make(keys: Arc<dyn KeyStore>) -> Result<Request, IdentityError> {
-    tokio::task::spawn_blocking(move || make_blocking(keys.as_ref()))
+    off_the_runtime(keys, |keys| keys.create()).await
+}
+
+/// Makes a request for the key that is there. A renewal comes by itself, and a key that it made
+/// in place of one that is missing would leave everything that the missing one wrapped unreadable.
+pub(super) async fn make_for_enrolled(keys: Arc<dyn KeyStore>) -> Result<Request, IdentityError> {
+    off_the_runtime(keys, |keys| keys.public_key()?.ok_or(KeyError::Missing)).await
+}
+
+async fn off_the_runtime(
+    keys: Arc<dyn KeyStore>,
+    spki: impl FnOnce(&dyn KeyStore) -> Result<Vec<u8>, KeyError> + Send + 'static,
+) -> Result<Request, IdentityError> {
+    tokio::task::spawn_blocking(move || make_blocking(keys.as_ref(), spki(keys.as_ref())?))
         .await
         .map_err(|_| KeyError::Unavailable {
             reason: "the key store stopped while signing".to_owned(),
         })?
 }
 
-/// As [`make`], on the caller's thread.
-fn make_blocking(keys: &dyn KeyStore) -> Result<Request, IdentityError> {
-    let spki = keys.create()?;
+/// Signs a request for the key store's key, on the caller's thread.
+fn make_blocking(keys: &dyn KeyStore, spki: Vec<u8>) -> Result<Request, IdentityError> {
     let key = VerifyingKey::from_spki_der(&spki).map_err(|_| KeyError::Unavailable {
         reason: "the key is not an ECDSA P-256 key".to_owned(),
     })?;

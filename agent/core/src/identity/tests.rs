@@ -59,6 +59,23 @@ async fn a_handset_enrols_with_a_token_and_survives_being_written_down() {
 }
 
 #[tokio::test]
+async fn a_renewal_makes_no_key_in_place_of_one_that_is_missing() {
+    let (server, keys) = (EstServer::new(), keys());
+    let identity = enrol_at(&server, &keys).await.unwrap();
+    keys.destroy().unwrap();
+    let renewed = renew(
+        &server,
+        Arc::clone(&keys) as Arc<dyn KeyStore>,
+        &department(&server),
+        &identity,
+        now(),
+    )
+    .await;
+    assert_eq!(renewed.unwrap_err().code(), Code::KeyUnavailable);
+    assert_eq!(keys.public_key().unwrap(), None);
+}
+
+#[tokio::test]
 async fn enrolling_again_after_a_lost_reply_gives_the_same_handset() {
     let (server, keys) = (EstServer::new(), keys());
     *server.instead.lock().unwrap() = Some(Err(TransportError::Unreachable("cut off".into())));
@@ -255,15 +272,11 @@ async fn a_renewal_with_another_key_is_not_even_asked_for() {
     let (server, keys) = (EstServer::new(), keys());
     let identity = enrol_at(&server, &keys).await.unwrap();
     let asked = server.requests.lock().unwrap().len();
-    let refused = renew(
-        &server,
-        self::keys(),
-        &department(&server),
-        &identity,
-        now(),
-    )
-    .await
-    .unwrap_err();
+    let other = self::keys();
+    other.create().unwrap();
+    let refused = renew(&server, other, &department(&server), &identity, now())
+        .await
+        .unwrap_err();
     assert!(matches!(refused, IdentityError::OtherKey));
     assert_eq!(server.requests.lock().unwrap().len(), asked);
 }

@@ -58,7 +58,7 @@ fn keys_are_the_same_after_a_restart_and_private_to_their_owner() {
         fs::metadata(&dir).unwrap().permissions().mode() & 0o777,
         0o700
     );
-    for path in [second.signing_path(), second.wrapping_path()] {
+    for path in pair(&dir) {
         assert_eq!(
             fs::metadata(path).unwrap().permissions().mode() & 0o777,
             0o600
@@ -71,7 +71,7 @@ fn a_key_that_others_could_read_is_refused_with_advice() {
     let dir = tempfile::tempdir().unwrap();
     let keys = SoftwareKeys::open(dir.path());
     keys.create().unwrap();
-    for path in [keys.signing_path(), keys.wrapping_path()] {
+    for path in pair(dir.path()) {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = SoftwareKeys::open(dir.path()).sign(b"m").unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");
@@ -85,14 +85,37 @@ fn a_key_that_others_could_read_is_refused_with_advice() {
 }
 
 #[test]
-fn what_a_crash_left_of_making_keys_is_completed() {
+fn what_a_crash_left_of_making_keys_is_cleared_away() {
     let dir = tempfile::tempdir().unwrap();
-    let keys = SoftwareKeys::open(dir.path());
+    let keys = SoftwareKeys::open(&dir.path().join("keys"));
+    let unfinished = keys.unfinished_dir();
+    fs::create_dir(&unfinished).unwrap();
+    fs::write(unfinished.join("signing.p8"), b"half of a pair").unwrap();
+    assert_eq!(keys.public_key().unwrap(), None);
     let spki = keys.create().unwrap();
-    fs::remove_file(keys.wrapping_path()).unwrap();
-    let again = SoftwareKeys::open(dir.path());
-    assert_eq!(again.public_key().unwrap(), None);
-    assert_eq!(again.create().unwrap(), spki);
+    assert_eq!(keys.public_key().unwrap(), Some(spki));
+    assert!(!unfinished.exists());
+    fs::create_dir(&unfinished).unwrap();
+    keys.destroy().unwrap();
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn half_a_pair_is_refused_and_kept() {
+    for lost in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = SoftwareKeys::open(dir.path());
+        let spki = keys.create().unwrap();
+        let pair = pair(dir.path());
+        let saved = fs::read(&pair[lost]).unwrap();
+        fs::remove_file(&pair[lost]).unwrap();
+        let again = SoftwareKeys::open(dir.path());
+        let refused = again.create().unwrap_err();
+        assert!(refused.to_string().contains("backup"), "{refused}");
+        assert!(!pair[lost].exists() && pair[1 - lost].exists());
+        files::write_atomically(&pair[lost], &saved).unwrap();
+        assert_eq!(again.create().unwrap(), spki, "back from the backup");
+    }
 }
 
 #[test]
@@ -100,8 +123,9 @@ fn a_damaged_key_file_is_reported_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let keys = SoftwareKeys::open(dir.path());
     keys.create().unwrap();
-    fs::write(keys.signing_path(), b"not a key").unwrap();
+    let [signing, _] = pair(dir.path());
+    fs::write(&signing, b"not a key").unwrap();
     let keys = SoftwareKeys::open(dir.path());
     assert!(matches!(keys.create(), Err(KeyError::Unavailable { .. })));
-    assert_eq!(fs::read(keys.signing_path()).unwrap(), b"not a key");
+    assert_eq!(fs::read(&signing).unwrap(), b"not a key");
 }
