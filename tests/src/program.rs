@@ -60,6 +60,12 @@ impl Program {
         self.command("agent", args)
     }
 
+    /// The demo with these arguments, this program being its server.
+    #[must_use]
+    pub fn demo<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        self.command("demo", args)
+    }
+
     fn command<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.0);
         command.arg(name).args(args);
