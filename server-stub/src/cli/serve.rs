@@ -1,5 +1,7 @@
 //! `serve`: the gateway.
 
+mod open_files;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,8 +35,9 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
-        let config = context.config(&self.flags())?;
+        let mut config = context.config(&self.flags())?;
         logging::begin(&config)?;
+        open_files::make_room(&mut config);
         let certificate =
             ServerCertificate::open(context.data.server_path()).map_err(ServeError::from)?;
         let policy_key = context.policy_key()?;
