@@ -5,6 +5,7 @@
 //! disk and, where they sign, on the handset's key, and may be made from any thread.
 
 mod declare;
+mod in_force;
 mod network;
 mod report;
 mod review;
@@ -60,6 +61,8 @@ mod value {
     pub(super) const LAST_SCAN: &str = "last_scan";
     /// There where the server has asked for the whole app list.
     pub(super) const FULL_LIST_WANTED: &str = "full_list_wanted";
+    /// The signed policy with the highest version that was ever in force.
+    pub(super) const POLICY: &str = "policy";
     /// JSON of the names of the stores that were set aside and that the holder has dealt with.
     pub(super) const ACKNOWLEDGED: &str = "acknowledged_set_aside";
 }
@@ -99,6 +102,7 @@ impl Agent {
             state,
             syncing: tokio::sync::Mutex::new(()),
         };
+        agent.settle_policy(&mut lock(&agent.state));
         if let Err(error) = agent.sweep_spool() {
             // A file too many does no harm, and a locked phone cannot tell which those are.
             tracing::warn!(

@@ -181,6 +181,7 @@ impl Agent {
         let (identity, policy, signed_time) = {
             let mut state = lock(&self.state);
             let identity = state.identity.clone().ok_or(AgentError::NotEnrolled)?;
+            self.settle_policy(&mut state);
             let signed_time = SyncState::load(&mut state.outbox)?.signed_time;
             (identity, state.policy.clone(), signed_time)
         };
@@ -227,6 +228,7 @@ impl Agent {
         let mut state = lock(&self.state);
         if let PolicyOutcome::Updated(policy) = &report.policy {
             state.policy = Some((**policy).clone());
+            self.settle_policy(&mut state);
         }
         if let RenewalOutcome::Renewed(identity) = &report.renewal {
             state.identity = Some((**identity).clone());

@@ -109,6 +109,30 @@ fn what_left_the_phone_can_be_seen_and_checked_while_its_enrolment_cannot_be_rea
 }
 
 #[test]
+fn a_policy_that_is_lost_or_set_back_on_disk_does_not_let_an_older_one_in() {
+    let phone = Phone::enrolled();
+    let in_force = || phone.agent().policy().map(|policy| policy.version);
+    phone.issue_policy(3);
+    assert_eq!(in_force(), Some(3));
+    phone.home.write(Document::Policy, b"lost").unwrap();
+    assert_eq!(in_force(), Some(3));
+    phone.issue_policy(2);
+    assert_eq!(in_force(), Some(3));
+    let document = phone.home.read(Document::Policy).unwrap().unwrap();
+    let restored = SignedPolicy::restore(
+        String::from_utf8(document).unwrap(),
+        &phone.config.policy_key,
+        &phone.config.department,
+    );
+    assert_eq!(restored.unwrap().policy().version, 3, "mended on disk too");
+    phone.keys.set_locked(true);
+    assert_eq!(in_force(), Some(3), "a locked phone goes by the document");
+    phone.keys.set_locked(false);
+    phone.issue_policy(4);
+    assert_eq!(in_force(), Some(4));
+}
+
+#[test]
 fn a_locked_phone_opens_counts_and_says_so_and_can_be_wiped() {
     let phone = Phone::enrolled();
     {
