@@ -14,7 +14,7 @@ use candour_tests::raw::batch;
 use candour_tests::{AgentCli, Department, Handset, Interceptor, RawHandset, SmallDisk};
 use candour_wire::api::{BatchReply, RecordResult};
 use candour_wire::code::Refusal;
-use candour_wire::record::{Kind, Stream};
+use candour_wire::record::Stream;
 use candour_wire::{Code, Sensitive};
 use http::{HeaderValue, StatusCode};
 use jiff::SignedDuration;
@@ -321,31 +321,6 @@ async fn a_refused_record_is_set_aside_and_shown_while_the_rest_go_on() {
     assert_eq!(agent.sync().await.unwrap().received, 1);
     assert_eq!(state(bad).state, RecordState::Received);
     assert_eq!(department.checkpoint().await.size, 4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_app_list_that_the_server_does_not_know_is_sent_whole() {
-    let mut department = department();
-    let handset = Handset::enrolled(&department).await;
-    handset.install(&["whatsapp"]);
-    let agent = handset.open(department.config());
-    assert_eq!(agent.scan().unwrap().queued, Some(Kind::Inventory));
-    assert_eq!(agent.sync().await.unwrap().received, 1);
-    handset.install(&["signal", "whatsapp"]);
-    assert_eq!(agent.scan().unwrap().queued, Some(Kind::InventoryChange));
-    assert_eq!(agent.sync().await.unwrap().received, 1);
-    assert_eq!(agent.scan().unwrap().queued, None, "nothing changed");
-    let line = department
-        .command(&["prevalence", "--app", "signal"])
-        .succeeded()
-        .stdout;
-    assert!(line.contains("100% of 1 reporting handset"), "{line}");
-    department.restart_after_stop();
-    let line = department
-        .command(&["prevalence", "--app", "telegram"])
-        .succeeded()
-        .stdout;
-    assert!(line.contains("0% of 1 reporting handset"), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

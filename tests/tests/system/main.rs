@@ -21,6 +21,7 @@ mod kill;
 mod log;
 mod network;
 mod policy;
+mod posture;
 mod privacy;
 mod records;
 mod tls;

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, mpsc};
 
 use candour_core::Config;
+use candour_core::agent::Finding;
 use candour_tests::client::connect_tls;
 use candour_tests::handset::{config_through, declare};
 use candour_tests::interceptor::{Answer, Asked, Fate};
 use candour_tests::program::Process;
 use candour_tests::raw::batch;
 use candour_tests::{AgentCli, Handset, Interceptor, Proxy, RawHandset, wait};
-use candour_wire::limits::REPLY_MAX_BYTES;
+use candour_wire::limits::{BATCH_MAX_RECORDS, REPLY_MAX_BYTES};
 use candour_wire::record::Stream;
 use candour_wire::{Code, Sensitive};
 use http::StatusCode;
@@ -242,4 +243,26 @@ async fn the_agent_that_stays_up_scans_lets_the_home_go_and_stops_when_asked() {
     })
     .await;
     assert_eq!(process.stop().code(), Some(0), "{}", process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_longer_than_a_batch_goes_home_in_one_sync() {
+    const BACKLOG: usize = BATCH_MAX_RECORDS * 2 + 10;
+    let department = department();
+    let handset = Handset::enrolled(&department).await;
+    let agent = handset.open(department.config());
+    for number in 0..BACKLOG {
+        declare(&agent, &format!("number {number}"));
+    }
+    let report = agent.sync().await.unwrap();
+    assert!(report.failure.is_none(), "{report:?}");
+    assert_eq!(report.received, BACKLOG as u64);
+    let verified = agent.verify(None).unwrap();
+    assert_eq!(verified.len(), BACKLOG);
+    assert!(
+        verified
+            .iter()
+            .all(|checked| checked.finding == Finding::Verified)
+    );
+    assert_eq!(department.checkpoint().await.size, BACKLOG as u64);
 }
