@@ -24,11 +24,12 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// When it is marked above OFFICIAL-SENSITIVE (nothing is stored then), or cannot be stored.
+    /// When it is marked above OFFICIAL-SENSITIVE (nothing is stored then, and the files that were
+    /// sealed for it are removed), or cannot be stored.
     pub fn save_draft(&self, id: Option<RecordId>, draft: &Draft) -> Result<RecordId, AgentError> {
-        declaration::refuse_above_official_sensitive(draft)?;
-        let id = id.unwrap_or_else(|| RecordId::make(self.now()));
         let mut state = lock(&self.state);
+        self.refuse_above_official_sensitive(&mut state, draft)?;
+        let id = id.unwrap_or_else(|| RecordId::make(self.now()));
         state.outbox.draft_put(id, &to_json(draft))?;
         Ok(id)
     }
@@ -115,9 +116,11 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// Names everything that is missing or against the rules.
+    /// Names everything that is missing or against the rules. Where it is marked above
+    /// OFFICIAL-SENSITIVE the files that were sealed for it are removed.
     pub fn preview(&self, draft: &Draft) -> Result<Preview, AgentError> {
         let mut state = lock(&self.state);
+        self.refuse_above_official_sensitive(&mut state, draft)?;
         let now = self.trusted_now(&mut state)?;
         let policy = state
             .policy
@@ -130,6 +133,31 @@ impl Agent {
             self.holder().as_ref(),
             now,
         )?)
+    }
+
+    /// A file is sealed before the holder has chosen the marking, so it goes as soon as the marking
+    /// shows that it should never have come (invariant I7).
+    fn refuse_above_official_sensitive(
+        &self,
+        state: &mut State,
+        draft: &Draft,
+    ) -> Result<(), AgentError> {
+        let Err(refusal) = declaration::refuse_above_official_sensitive(draft) else {
+            return Ok(());
+        };
+        let files: Vec<_> = draft
+            .attachments
+            .iter()
+            .map(|file| file.sealed_sha256)
+            .collect();
+        if let Err(error) = self.remove_unneeded(state, &files) {
+            // What no draft has goes when the agent is next opened, if not now.
+            tracing::warn!(
+                code = error.code().as_str(),
+                "a sealed file that was refused could not be removed yet"
+            );
+        }
+        Err(refusal.into())
     }
 
     /// Declares what the holder has confirmed, and deletes the draft that it came from in the

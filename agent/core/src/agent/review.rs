@@ -209,21 +209,25 @@ impl Agent {
         self.remove_unneeded(&mut lock(&self.state), &spooled)
     }
 
-    /// Removes those of the spooled `files` that no draft and no waiting record needs. Where that
+    /// Removes those of the spooled `files` that no draft and no record needs. Where that
     /// cannot be known, everything stays until it is.
     pub(super) fn remove_unneeded(
         &self,
         state: &mut State,
         files: &[Digest],
     ) -> Result<(), AgentError> {
-        if files.is_empty() || state.outbox.counts()?.quarantined > 0 {
+        if files.is_empty() {
             return Ok(());
         }
+        let Some(set_aside) = state.outbox.files_set_aside()? else {
+            return Ok(());
+        };
         let waiting = state.outbox.waiting(LISTED_MAX)?;
         let mut needed: HashSet<Digest> = waiting
             .iter()
             .flat_map(|record| &record.attachments)
             .map(|file| file.sha256)
+            .chain(set_aside)
             .collect();
         for draft in state.outbox.drafts()? {
             // EXPOSE: only the names of sealed files are looked at.

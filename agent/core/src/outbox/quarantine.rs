@@ -2,7 +2,7 @@
 
 use candour_wire::chain::Head;
 use candour_wire::record::{Kind, Record, Stream};
-use candour_wire::{Code, RecordId};
+use candour_wire::{Code, Digest, RecordId};
 
 use super::format::{self, Kept, QuarantineRow, WaitingRow};
 use super::index::{self, WaitingKey};
@@ -67,6 +67,33 @@ impl Outbox {
             ));
         }
         Ok(quarantined)
+    }
+
+    /// The files of what is set aside; `None` where that cannot be told, since one of the records
+    /// is damaged.
+    ///
+    /// # Errors
+    ///
+    /// When the key store or the store fails.
+    pub fn files_set_aside(&mut self) -> Result<Option<Vec<Digest>>, OutboxError> {
+        let ids: Vec<_> = self.index.set_aside().collect();
+        let mut files = Vec::new();
+        for (id, kind) in ids {
+            let Some(QuarantineRow {
+                kept: Kept::Jws(jws),
+                ..
+            }) = self.quarantine_row(id, kind)?
+            else {
+                return Ok(None);
+            };
+            let Some(record) = self.unsigned(&jws)? else {
+                return Ok(None);
+            };
+            if let Some((_, attachments)) = record.body.sealed() {
+                files.extend(attachments.iter().map(|file| file.sha256));
+            }
+        }
+        Ok(Some(files))
     }
 
     /// Sends a record again that was set aside: it goes to the end of its chain, with its id,
