@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod identity;
 pub mod keys;
 pub mod log;
+mod names;
 pub mod openapi;
 pub mod policy;
 pub mod problem;

@@ -19,8 +19,10 @@ use candour_wire::{AppId, DepartmentId, Digest};
 use crate::files::{self, FileError};
 use crate::keys::PolicyKey;
 
+mod members;
 mod standard;
 
+pub use members::unknown as unknown_members;
 pub use standard::standard;
 
 /// The catalogue that comes with this build, the same as the agent's.

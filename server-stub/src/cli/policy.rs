@@ -69,6 +69,10 @@ impl Issue {
         let text = files::read(&self.file)?;
         let policy: Policy = serde_json::from_str(&text)
             .map_err(|error| CliError::usage("the policy file", error.to_string()))?;
+        let unknown = policy::unknown_members(&text, &policy);
+        if !unknown.is_empty() {
+            return Err(CliError::usage("the policy file", unknown.join("; ")));
+        }
         let department = context.department(&config, Some(&policy.department))?;
         policy::issue(&context.data.policy_dir(), &context.policy_key()?, &policy)?;
         if context.json {

@@ -154,3 +154,26 @@ fn what_is_not_there_has_its_own_exit_code() {
         assert_eq!(code(&data, command), 0, "{command:?}");
     }
 }
+
+#[test]
+fn a_policy_with_a_member_that_nobody_knows_is_not_issued() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(code(&data, &INIT), 0);
+    let (issued, next) = (
+        data.join("policy/hm-treasury"),
+        dir.path().join("next.json"),
+    );
+    let key = candour_wire::seal::RecordsPrivateKey::generate()
+        .public_key(candour_wire::seal::Suite::XWingAes256Gcm);
+    let department: DepartmentId = "hm-treasury".parse().unwrap();
+    let mut policy = crate::policy::standard(&department, "HM Treasury", key, SystemClock.now());
+    policy.version = 2;
+    let right = serde_json::to_string(&policy).unwrap();
+    std::fs::write(&next, right.replacen("\"catalogue\"", "\"catalog\"", 1)).unwrap();
+    let command = ["policy", "issue", next.to_str().unwrap()];
+    assert_eq!(code(&data, &command), 2);
+    assert_eq!(std::fs::read_dir(&issued).unwrap().count(), 1);
+    std::fs::write(&next, right).unwrap();
+    assert_eq!(code(&data, &command), 0);
+}

@@ -8,6 +8,7 @@ use candour_wire::{DepartmentId, limits};
 use toml::{Table, Value};
 
 use super::{Config, ConfigError, ConfigProblem, ENV_PREFIX, KEYS, LogFormat};
+use crate::names::Hint;
 
 /// Where settings come from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -155,17 +156,8 @@ impl Reader {
             return;
         }
         let shown: String = key.chars().take(limits::SHORT_TEXT_MAX_CHARS).collect();
-        let nearest = KEYS
-            .iter()
-            .map(|known| (strsim::jaro_winkler(&shown, known.name), known.name))
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let problem = match nearest {
-            Some((likeness, name)) if likeness > 0.7 => {
-                format!("there is no such key; did you mean `{name}`?")
-            }
-            _ => "there is no such key".to_owned(),
-        };
-        self.push(source, &shown, problem);
+        let hint = Hint::nearest(&shown, KEYS.iter().map(|known| known.name));
+        self.push(source, &shown, format!("there is no such key{hint}"));
     }
 
     fn read<T>(&mut self, key: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {

@@ -100,3 +100,40 @@ fn a_bundle_of_another_key_or_in_anothers_place_is_not_served() {
     .unwrap();
     assert!(matches!(open(&key), Err(PolicyFileError::Misplaced(_))));
 }
+
+#[test]
+fn a_member_that_no_policy_has_is_named_with_the_nearest_one() {
+    let mut policy = policy(&RecordsPrivateKey::generate());
+    let text = serde_json::to_string_pretty(&policy).unwrap();
+    assert_eq!(unknown_members(&text, &policy), <[&str; 0]>::default());
+    let text = text
+        .replacen("\"catalogue\"", "\"catalog\"", 1)
+        .replacen("\"incident_route\"", "\"incident_rout\"", 1)
+        .replacen("\"version\"", "\"zzz\": {\"version\": 1}, \"version\"", 1);
+    policy.catalogue = None;
+    assert_eq!(
+        unknown_members(&text, &policy),
+        [
+            "there is no member `catalog`; did you mean `catalogue`?",
+            "there is no member `wording.incident_rout`; did you mean `incident_route`?",
+            "there is no member `zzz`",
+        ]
+    );
+}
+
+#[test]
+fn every_way_to_write_an_identifier_is_known() {
+    let policy = policy(&RecordsPrivateKey::generate());
+    let mut written = serde_json::to_value(&policy).unwrap();
+    let app = &mut written["catalogue"]["apps"][0];
+    for list in ["android", "ios_bundle", "ios_scheme"] {
+        app[list] = serde_json::json!([{ "id": "a", "unverified": false }, "b"]);
+    }
+    app["linux"] =
+        serde_json::json!({ "process": [{ "id": "a", "unverified": true }], "snaps": [] });
+    let policy: Policy = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(
+        unknown_members(&written.to_string(), &policy),
+        ["there is no member `catalogue.apps.linux.snaps`; did you mean `snap`?"]
+    );
+}
