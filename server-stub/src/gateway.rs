@@ -26,6 +26,7 @@ mod metrics;
 mod ops;
 pub(crate) mod policy;
 mod serve;
+mod stall;
 mod tls;
 
 use std::sync::Arc;

@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::metrics::Metrics;
+use super::stall::Impatient;
 use super::tls;
 use crate::identity::{HandsetIdentity, profile};
 
@@ -111,6 +112,7 @@ impl Listener {
     ) {
         // Replies are written whole, so there is nothing to wait for.
         let _ = stream.set_nodelay(true);
+        let stream = Impatient::new(stream);
         let Some(tls) = &self.tls else {
             return self.serve(stream, None, stop).await;
         };
