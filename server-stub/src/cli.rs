@@ -272,6 +272,11 @@ enum CliError {
     NotSetUp(PathBuf),
     #[error("{} is not empty; nothing was changed", .0.display())]
     NotEmpty(PathBuf),
+    #[error(
+        "{} cannot be made or written; make it as an empty directory of this account, or name another with --data",
+        .0.display()
+    )]
+    NoPlace(PathBuf),
     #[error("there is no department {0}; add it with `candour-server department add`")]
     DepartmentUnknown(String),
     #[error("there are several departments; say which with --department")]
@@ -304,6 +309,7 @@ impl CliError {
         match self {
             Self::File(FileError::Exists(_)) => 5,
             Self::File(_)
+            | Self::NoPlace(_)
             | Self::Key(_)
             | Self::Authority(_)
             | Self::OpenStore(_)

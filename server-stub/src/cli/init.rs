@@ -1,11 +1,13 @@
 //! `init`: everything that a department's server needs, made on the spot.
 //!
-//! It works in a directory beside the data directory and moves it into place at the end, so that
-//! an interrupted `init` leaves nothing behind that looks finished.
+//! It works in a directory beside the data directory, or in it where it is there and empty, and
+//! moves everything into place at the end, so that an interrupted `init` leaves nothing behind that
+//! looks finished.
 
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use candour_wire::DepartmentId;
@@ -54,27 +56,23 @@ pub(super) struct Init {
 impl Init {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let target = context.data.path();
-        require_vacant(target)?;
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".init-{}", std::process::id()));
-        let beside = target.with_file_name(name);
+        let work = Workplace::beside_or_in(target)?;
         let made = self
-            .make(context, &DataDir::new(&beside))
+            .make(context, &DataDir::new(&work.dir))
             .and_then(|summary| {
                 let fail = |error| CliError::File(FileError::Write(target.to_owned(), error));
-                fs::rename(&beside, target).map_err(fail)?;
+                work.move_into(target).map_err(fail)?;
                 Ok(summary)
             });
         let summary = made.inspect_err(|_| {
             // The first error is the one that counts.
-            let _ = fs::remove_dir_all(&beside);
+            let _ = fs::remove_dir_all(&work.dir);
         })?;
         self.report(context, &summary);
         Ok(())
     }
 
     fn make(&self, context: &Context, data: &DataDir) -> Result<AgentConfig, CliError> {
-        files::create_dir(data.path())?;
         let now = context.clock.now();
         let config_text = self.config_text()?;
         let config = Config::load(&Sources {
@@ -224,12 +222,57 @@ fn default_listen(hosts: &[String]) -> IpAddr {
     }
 }
 
-/// An empty directory may be there; anything else stays as it is.
-fn require_vacant(target: &Path) -> Result<(), CliError> {
-    match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(CliError::NotEmpty(target.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(CliError::File(FileError::Read(target.to_owned(), error))),
+/// Where everything is made, before it moves to its place.
+struct Workplace {
+    dir: PathBuf,
+    /// The target is there, and empty: it is filled rather than replaced, for it may be a mount,
+    /// or the only place where this account can write.
+    fill: bool,
+}
+
+impl Workplace {
+    /// An empty directory may be there; anything else stays as it is.
+    fn beside_or_in(target: &Path) -> Result<Self, CliError> {
+        let fill = match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => true,
+            Ok(false) => return Err(CliError::NotEmpty(target.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(CliError::File(FileError::Read(target.to_owned(), error))),
+        };
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".init-{}", std::process::id()));
+        let dir = if fill {
+            target.join(name)
+        } else {
+            target.with_file_name(name)
+        };
+        files::create_dir(&dir).map_err(|_| CliError::NoPlace(target.to_owned()))?;
+        Ok(Self { dir, fill })
+    }
+
+    /// Moves everything into place. Where that takes several steps the settings come last:
+    /// without them nothing looks set up.
+    fn move_into(&self, target: &Path) -> io::Result<()> {
+        if !self.fill {
+            return fs::rename(&self.dir, target);
+        }
+        fs::set_permissions(target, fs::Permissions::from_mode(0o700))?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            names.push(entry?.file_name());
+        }
+        let settings = DataDir::new("").config_path();
+        names.sort_by_key(|name| *name == settings.as_os_str());
+        let moved = names
+            .iter()
+            .try_for_each(|name| fs::rename(self.dir.join(name), target.join(name)))
+            .and_then(|()| fs::remove_dir(&self.dir))
+            .and_then(|()| fs::File::open(target)?.sync_all());
+        moved.inspect_err(|_| {
+            for name in &names {
+                // Only what this `init` has made is there; what cannot be moved back is kept.
+                let _ = fs::rename(target.join(name), self.dir.join(name));
+            }
+        })
     }
 }

@@ -1,3 +1,4 @@
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use clap::CommandFactory as _;
@@ -57,6 +58,37 @@ fn a_refused_init_leaves_nothing_behind() {
     arguments[6] = "not a host";
     assert_eq!(code(&data, &arguments), 2);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_empty_directory_is_filled_without_touching_the_one_above_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let permit = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    permit(&data, 0o755);
+    permit(dir.path(), 0o555);
+    let before = std::fs::metadata(&data).unwrap();
+    // What is refused leaves it empty.
+    let mut arguments = INIT;
+    arguments[6] = "not a host";
+    assert_eq!(code(&data, &arguments), 2);
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0);
+
+    assert_eq!(code(&data, &INIT), 0);
+    permit(dir.path(), 0o755);
+    let after = std::fs::metadata(&data).unwrap();
+    assert_eq!(before.ino(), after.ino(), "it may be a mount");
+    assert_eq!(after.permissions().mode() & 0o777, 0o700);
+    let left_over = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.contains(".init-")
+    };
+    assert!(!std::fs::read_dir(&data).unwrap().any(left_over));
+    assert_eq!(code(&data, &["handset", "list"]), 0);
+    assert_eq!(code(&data, &INIT), 5);
 }
 
 #[test]
