@@ -33,8 +33,10 @@ pub(super) enum Group {
     Batch,
     /// Pieces of files are written to disk.
     Attachment,
-    /// Small replies.
+    /// Small replies to enrolled phones.
     Read,
+    /// Small replies about the log, which anybody may ask for.
+    Log,
 }
 
 /// The limits of a gateway.
@@ -45,6 +47,7 @@ pub struct Limits {
     batch: Arc<Semaphore>,
     attachment: Arc<Semaphore>,
     read: Arc<Semaphore>,
+    log: Arc<Semaphore>,
     /// Room for request bodies, in KiB.
     room: Arc<Semaphore>,
     rate: Mutex<Window>,
@@ -74,6 +77,8 @@ impl Default for Limits {
             batch: permits(32),
             attachment: permits(64),
             read: permits(256),
+            // Fewer than phones have, because they wait for the same readers of the store.
+            log: permits(64),
             room: permits(ROOM_KIB),
             rate: Mutex::default(),
         }
@@ -89,6 +94,7 @@ impl Limits {
             Group::Batch => &self.batch,
             Group::Attachment => &self.attachment,
             Group::Read => &self.read,
+            Group::Log => &self.log,
         };
         acquire(semaphore, 1).await
     }
@@ -161,20 +167,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_gets_no_turn_is_told_to_come_back() {
         let limits = Limits::default();
-        let mut held = Vec::new();
-        for _ in 0..32 {
-            held.push(limits.turn(Group::Batch).await.unwrap());
+        let groups = [
+            (Group::Enrolment, 64, Group::Renewal),
+            (Group::Batch, 32, Group::Read),
+            (Group::Log, 64, Group::Read),
+        ];
+        for (group, most, other) in groups {
+            let mut held = Vec::new();
+            for _ in 0..most {
+                held.push(limits.turn(group).await.unwrap());
+            }
+            assert_eq!(limits.turn(group).await.unwrap_err(), Code::Unavailable);
+            assert!(
+                limits.turn(other).await.is_ok(),
+                "{other:?} has its own limit"
+            );
+            held.pop();
+            assert!(limits.turn(group).await.is_ok());
         }
-        assert_eq!(
-            limits.turn(Group::Batch).await.unwrap_err(),
-            Code::Unavailable
-        );
-        assert!(
-            limits.turn(Group::Read).await.is_ok(),
-            "another group has its own limit"
-        );
-        held.pop();
-        assert!(limits.turn(Group::Batch).await.is_ok());
     }
     #[tokio::test(start_paused = true)]
     async fn bodies_share_a_room_and_give_it_back() {

@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Gateway> {
     ),
 )]
 pub(crate) async fn checkpoint(State(gateway): State<Gateway>) -> Outcome {
-    let _turn = gateway.limits.turn(Group::Read).await?;
+    let _turn = gateway.limits.turn(Group::Log).await?;
     let note = gateway.store.checkpoint().await?;
     let note =
         note.ok_or_else(|| Failure::new(Code::NotFound).with_detail("the log has not begun"))?;
@@ -48,7 +48,7 @@ pub(crate) async fn checkpoint(State(gateway): State<Gateway>) -> Outcome {
 )]
 pub(crate) async fn tile(State(gateway): State<Gateway>, Path(path): Path<String>) -> Outcome {
     let path: TilePath = format!("tile/{path}").parse().map_err(|_| Code::NotFound)?;
-    let _turn = gateway.limits.turn(Group::Read).await?;
+    let _turn = gateway.limits.turn(Group::Log).await?;
     let bytes = gateway.store.tile(path).await?.ok_or(Code::NotFound)?;
     // Partial ones too: their width is part of their name, so they never change.
     Ok(typed(
