@@ -140,6 +140,10 @@ impl Home for MortalHome {
         self.inner.spooled()
     }
 
+    fn spooled_bytes(&self) -> Result<u64, StoreError> {
+        self.inner.spooled_bytes()
+    }
+
     fn remove_spooled(&self, name: &Digest) -> Result<(), StoreError> {
         self.fate.around(|| self.inner.remove_spooled(name))
     }

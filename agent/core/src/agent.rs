@@ -37,6 +37,8 @@ pub struct Agent {
     state: Arc<Mutex<State>>,
     /// Held through a sync, so that two never run at once.
     syncing: tokio::sync::Mutex<()>,
+    /// Held while a file is sealed, so that two do not count on the same room.
+    sealing: Mutex<()>,
 }
 
 struct State {
@@ -101,6 +103,7 @@ impl Agent {
             platform,
             state,
             syncing: tokio::sync::Mutex::new(()),
+            sealing: Mutex::new(()),
         };
         agent.settle_policy(&mut lock(&agent.state));
         if let Err(error) = agent.sweep_spool() {

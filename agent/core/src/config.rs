@@ -116,6 +116,11 @@ pub const KEYS: &[Key] = &[
         about: "Most MiB that may wait on the phone, 16 to 4096; 256 unless given.",
     },
     Key {
+        name: "attachments_max_mib",
+        required: false,
+        about: "Most MiB of sealed files that may wait on the phone, 128 to 65536; 1024 unless given.",
+    },
+    Key {
         name: "outbox_max_age_days",
         required: false,
         about: "Days after which a waiting record stops new declarations until a sync, 7 to 365; 90 unless given.",
@@ -169,6 +174,7 @@ impl Config {
         let defaults = Limits::default();
         let max_records = reader.optional("outbox_max_records", |v| number(v, 100, 100_000));
         let max_mib = reader.optional("outbox_max_mib", |v| number(v, 16, 4096));
+        let max_files_mib = reader.optional("attachments_max_mib", |v| number(v, 128, 65_536));
         let max_age_days = reader.optional("outbox_max_age_days", |v| number(v, 7, 365));
         match (
             server_url, enrol_url, department, ca_pins, policy_key, log_key,
@@ -197,6 +203,7 @@ impl Config {
                     age: max_age_days.map_or(defaults.age, |days| {
                         SignedDuration::from_hours(24 * days.cast_signed())
                     }),
+                    spool_bytes: max_files_mib.map_or(defaults.spool_bytes, |mib| mib << 20),
                     ..defaults
                 },
             }),

@@ -53,6 +53,12 @@ pub enum AgentError {
     /// A file that was to be attached is too large.
     #[error("the file is larger than {} MiB", candour_wire::limits::ATTACHMENT_MAX_BYTES >> 20)]
     AttachmentTooLarge,
+    /// The files that wait take as much room as they may.
+    #[error("the sealed files that wait would take more than {} MiB", limit_bytes >> 20)]
+    SpoolFull {
+        /// How much they may take, in bytes.
+        limit_bytes: u64,
+    },
     /// The outbox refused or failed.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -88,6 +94,7 @@ impl AgentError {
             Self::RecordUnknown(_) => Code::RecordUnknown,
             Self::AttachmentUnreadable(_) => Code::AttachmentUnreadable,
             Self::AttachmentTooLarge => Code::AttachmentTooLarge,
+            Self::SpoolFull { .. } => Code::OutboxFull,
             Self::Outbox(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Key(error) => error.code(),

@@ -158,6 +158,17 @@ pub enum Change {
     Delete(Table, Vec<u8>),
 }
 
+impl Change {
+    /// Length of the value that is put, in bytes; 0 where a row is removed.
+    #[must_use]
+    pub const fn value_bytes(&self) -> u64 {
+        match self {
+            Self::Put(_, _, value) => value.len() as u64,
+            Self::Delete(..) => 0,
+        }
+    }
+}
+
 /// The store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -329,6 +340,13 @@ pub trait Home: Send + Sync {
     ///
     /// When the spool cannot be read.
     fn spooled(&self) -> Result<Vec<Digest>, StoreError>;
+
+    /// What the spool takes on the disk, half-written files included, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the spool cannot be read.
+    fn spooled_bytes(&self) -> Result<u64, StoreError>;
 
     /// Removes a spooled file, if it is there.
     ///

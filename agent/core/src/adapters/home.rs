@@ -150,6 +150,14 @@ impl Home for HomeDir {
         Ok(names)
     }
 
+    fn spooled_bytes(&self) -> Result<u64, StoreError> {
+        let mut bytes = 0_u64;
+        for entry in fs::read_dir(self.spool_dir())? {
+            bytes = bytes.saturating_add(entry?.metadata()?.len());
+        }
+        Ok(bytes)
+    }
+
     fn remove_spooled(&self, name: &Digest) -> Result<(), StoreError> {
         match fs::remove_file(self.spool_dir().join(name.to_string())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
@@ -257,7 +265,9 @@ mod tests {
         let mut spooled = home.spool().unwrap();
         spooled.write_all(b"sealed").unwrap();
         assert_eq!(home.spooled().unwrap(), []);
+        assert_eq!(home.spooled_bytes().unwrap(), 6);
         spooled.finish(&name).unwrap();
+        assert_eq!(home.spooled_bytes().unwrap(), 6);
         assert_eq!(home.spooled().unwrap(), [name]);
         assert_eq!(home.read_spooled(&name, 2, 3).unwrap(), b"ale");
         assert_eq!(home.read_spooled(&name, 6, 3).unwrap(), b"");

@@ -86,6 +86,11 @@ impl Home for MemoryHome {
         Ok(self.files().spool.keys().copied().collect())
     }
 
+    fn spooled_bytes(&self) -> Result<u64, StoreError> {
+        let files = self.files();
+        Ok(files.spool.values().map(|file| file.len() as u64).sum())
+    }
+
     fn remove_spooled(&self, name: &Digest) -> Result<(), StoreError> {
         self.files().spool.remove(name);
         Ok(())

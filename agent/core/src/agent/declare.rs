@@ -1,6 +1,7 @@
 //! Drafts and declarations: from what the holder enters to what waits in the outbox.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
+use std::sync::PoisonError;
 
 use candour_wire::attachment::{self, EncryptError};
 use candour_wire::content::{Attachment, DeclarationContent, Person, Text, WithdrawalContent};
@@ -15,7 +16,7 @@ use crate::declaration::{self, Draft, Preview};
 use crate::error::AgentError;
 use crate::outbox::{Also, NewRecord, Summary};
 use crate::policy::SignedPolicy;
-use crate::ports::StoreError;
+use crate::ports::{SpoolFile, StoreError};
 use crate::sync::SyncState;
 use crate::sync::backoff::Jitter;
 
@@ -87,19 +88,28 @@ impl Agent {
     }
 
     /// Seals a file into the spool; what comes back goes into a draft. Nothing readable of the
-    /// file stays. Blocks as long as the reader does.
+    /// file stays. Blocks as long as the reader does; one file is sealed at a time.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is too large, or there is no room.
+    /// When the file cannot be read, is too large, or the files that wait would take more room
+    /// than they may.
     pub fn attach(&self, name: &str, file: &mut dyn Read) -> Result<Attachment, AgentError> {
-        let mut spooled = self.platform.home.spool()?;
-        let summary = attachment::encrypt(file, &mut spooled).map_err(|error| match error {
+        let _alone = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit_bytes = self.config.outbox.spool_bytes;
+        let mut bounded = Bounded {
+            room: limit_bytes.saturating_sub(self.platform.home.spooled_bytes()?),
+            file: self.platform.home.spool()?,
+        };
+        let summary = attachment::encrypt(file, &mut bounded).map_err(|error| match error {
             EncryptError::TooLong => AgentError::AttachmentTooLarge,
             EncryptError::Read(error) => AgentError::AttachmentUnreadable(error),
+            EncryptError::Write(error) if NoRoom::is(&error) => {
+                AgentError::SpoolFull { limit_bytes }
+            }
             EncryptError::Write(error) => StoreError::from(error).into(),
         })?;
-        spooled.finish(&summary.ciphertext)?;
+        bounded.file.finish(&summary.ciphertext)?;
         let shortened: String = name.chars().take(limits::SHORT_TEXT_MAX_CHARS).collect();
         Ok(Attachment {
             name: Sensitive::new(shortened),
@@ -364,6 +374,39 @@ impl Agent {
             name: name.into(),
             role: self.config.holder_role.as_deref().map(Into::into),
         })
+    }
+}
+
+/// A spooled file that takes no more than there is room for.
+struct Bounded {
+    /// Bytes.
+    room: u64,
+    file: Box<dyn SpoolFile>,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.room {
+            return Err(io::Error::other(NoRoom));
+        }
+        let written = self.file.write(bytes)?;
+        self.room = self.room.saturating_sub(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The spool holds as much as it may, which is not the disk's doing.
+#[derive(Debug, thiserror::Error)]
+#[error("the spool holds as much as it may")]
+struct NoRoom;
+
+impl NoRoom {
+    fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
     }
 }
 

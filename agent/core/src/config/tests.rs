@@ -31,11 +31,13 @@ fn a_full_configuration_is_taken_and_blank_keys_count_as_absent() {
     object.insert("proxy".into(), json!(""));
     object.insert("holder_name".into(), json!("  Sam Example "));
     object.insert("outbox_max_records".into(), json!("500"));
+    object.insert("attachments_max_mib".into(), json!(128));
     let config = Config::from_object(&object).unwrap();
     assert_eq!(config.enrol_url, "https://gateway.example:8444");
     assert_eq!(config.proxy, None);
     assert_eq!(config.holder_name.as_deref(), Some("Sam Example"));
     assert_eq!(config.outbox.records, 500);
+    assert_eq!(config.outbox.spool_bytes, 128 << 20);
     assert_eq!(config.time_zone, "Europe/London");
     assert_eq!(config.ca_pins.len(), 2);
 }

@@ -21,14 +21,22 @@ impl Outbox {
         content: &Sensitive<Vec<u8>>,
     ) -> Result<(), OutboxError> {
         let key = id.as_bytes().to_vec();
-        let more = self.store.get(Table::Draft, &key)?.is_none();
-        let full = more && self.store.usage(Table::Draft)?.rows >= self.limits.drafts;
+        let earlier = self.store.get(Table::Draft, &key)?;
+        let usage = self.store.usage(Table::Draft)?;
         // EXPOSE: it is measured and sealed.
         let plain = content.expose();
-        if full || plain.len() > self.limits.draft_bytes {
+        let too_many = earlier.is_none() && usage.rows >= self.limits.drafts;
+        if too_many || plain.len() > self.limits.draft_bytes {
             return Err(OutboxError::DraftLimit);
         }
         let put = self.put(Table::Draft, key, plain)?;
+        let earlier = earlier.map_or(0, |value| value.len() as u64);
+        let others = usage.bytes.saturating_sub(earlier);
+        let bytes = put.value_bytes();
+        // One that takes no more room than before is always welcome.
+        if bytes > earlier && others.saturating_add(bytes) > self.limits.bytes {
+            return Err(OutboxError::DraftLimit);
+        }
         self.commit(&[put])
     }
 

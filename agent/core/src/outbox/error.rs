@@ -24,7 +24,7 @@ pub enum OutboxError {
         /// Their bytes.
         bytes: u64,
     },
-    /// As many drafts are kept as may, or this one is too long.
+    /// As many drafts, or as many bytes of them, are kept as may, or this one is too long.
     #[error("no more drafts can be kept, or this one is too long")]
     DraftLimit,
     /// The oldest record has waited too long.

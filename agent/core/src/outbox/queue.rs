@@ -51,7 +51,7 @@ impl Outbox {
         };
         let row = self.make_row(&signed, record.summary.clone())?;
         let (key, put) = self.put_at_end(&signed, &row)?;
-        self.check_room(changed_bytes(&put))?;
+        self.check_room(put.value_bytes())?;
         let mut changes = self.also_changes(also)?;
         changes.push(put);
         self.commit(&changes)?;
@@ -327,12 +327,5 @@ impl WaitingRow {
             attachments,
             summary,
         }
-    }
-}
-
-fn changed_bytes(change: &Change) -> u64 {
-    match change {
-        Change::Put(_, _, value) => value.len() as u64,
-        Change::Delete(..) => 0,
     }
 }

@@ -17,10 +17,12 @@ pub struct Limits {
     /// How long the oldest record may wait before new declarations are refused. Ninety days
     /// without a sync needs a person; posture is exempt, since nobody would see the refusal.
     pub age: SignedDuration,
-    /// Drafts that may be kept.
+    /// Drafts that may be kept. Their bytes on disk are bounded as those of the records are.
     pub drafts: u64,
     /// Longest draft, in bytes: twice the longest content, since a draft's JSON escapes text.
     pub draft_bytes: usize,
+    /// Bytes of sealed files that may wait. 1 GiB is ten of the largest.
+    pub spool_bytes: u64,
 }
 
 impl Default for Limits {
@@ -31,6 +33,7 @@ impl Default for Limits {
             age: SignedDuration::from_hours(90 * 24),
             drafts: 1_000,
             draft_bytes: 2 * limits::CONTENT_MAX_BYTES,
+            spool_bytes: 1 << 30,
         }
     }
 }

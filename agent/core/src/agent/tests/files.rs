@@ -129,3 +129,21 @@ fn a_sealed_file_that_nothing_needs_is_removed_when_the_agent_opens() {
     phone.agent();
     assert_eq!(phone.home.spooled().unwrap(), [kept.sealed_sha256]);
 }
+
+#[test]
+fn files_beyond_the_room_for_them_are_refused_and_what_waits_stays() {
+    let mut phone = Phone::enrolled();
+    let kept = phone
+        .agent()
+        .attach("a.jpg", &mut [1; 1000].as_slice())
+        .unwrap();
+    phone.config.outbox.spool_bytes = 2 * kept.sealed_size;
+    let agent = phone.agent();
+    let kept = [1, 2].map(|n| agent.attach("b.jpg", &mut [n; 1000].as_slice()).unwrap());
+    let refused = agent.attach("c.jpg", &mut [3].as_slice()).unwrap_err();
+    assert_eq!(refused.code(), Code::OutboxFull);
+    assert!(matches!(refused, AgentError::SpoolFull { .. }));
+    let mut names = kept.map(|file| file.sealed_sha256);
+    names.sort();
+    assert_eq!(phone.home.spooled().unwrap(), names);
+}

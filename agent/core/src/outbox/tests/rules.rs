@@ -110,6 +110,22 @@ fn drafts_are_replaced_listed_deleted_and_limited() {
 }
 
 #[test]
+fn drafts_together_take_no_more_room_than_the_outbox_may() {
+    let (mut handset, store) = (Handset::new(), MemoryStore::new());
+    handset.limits.bytes = 3_000;
+    let mut outbox = handset.open(store);
+    let ids = [(); 3].map(|()| RecordId::make(handset.clock.now()));
+    let text = |length| Sensitive::new(vec![b'x'; length]);
+    outbox.draft_put(ids[0], &text(1_000)).unwrap();
+    outbox.draft_put(ids[1], &text(1_000)).unwrap();
+    let refused = outbox.draft_put(ids[2], &text(1_000)).unwrap_err();
+    assert_eq!(refused.code(), Code::OutboxFull);
+    assert!(outbox.draft_put(ids[1], &text(2_500)).is_err());
+    outbox.draft_put(ids[1], &text(900)).unwrap();
+    assert_eq!(outbox.counts().unwrap().drafts, 2);
+}
+
+#[test]
 fn nothing_is_stored_in_clear() {
     let (handset, store, mut outbox) = setting();
     append(&handset, &mut outbox, declaration());
