@@ -32,7 +32,7 @@ pub struct SyncState {
     /// The department's log or a receipt did not prove what it should.
     pub alarm: Option<Alarm>,
     /// The next checkpoint is taken without proof that the log continues the one before: a
-    /// person cleared an alarm.
+    /// person cleared the alarm of a fork.
     pub log_anew: bool,
 }
 
@@ -110,12 +110,12 @@ impl SyncState {
         sooner
     }
 
-    /// A person has looked: the alarm is cleared, and the log is taken as it is from the next
-    /// checkpoint on. Receipts that are stored keep the checkpoints that they lead to.
+    /// A person has looked: the alarm is cleared. Where it was a fork, the log is taken as it is
+    /// from the next checkpoint on; after any other alarm it must still continue the one that
+    /// this handset saw. Receipts that are stored keep the checkpoints that they lead to.
     pub fn clear_alarm(&mut self) {
-        if self.alarm.take().is_some() {
-            self.log_anew = true;
-        }
+        let forked = |alarm: Alarm| alarm.code == Code::LogForked;
+        self.log_anew |= self.alarm.take().is_some_and(forked);
     }
 
     /// Whether a sync is due by itself. A time further ahead than any schedule or server asks for

@@ -162,3 +162,16 @@ async fn an_alarm_that_is_cleared_during_a_sync_stays_cleared() {
     assert_eq!(phone.sync().await.received, 2);
     assert_eq!(phone.state().alarm, None);
 }
+
+#[tokio::test]
+async fn clearing_an_alarm_about_a_receipt_forgives_no_fork() {
+    let (mut phone, _) = lied_to(|reply| receipt(reply, 1).index = 0).await;
+    let mut state = phone.state();
+    state.clear_alarm();
+    assert_eq!((&state.alarm, state.log_anew), (&None, false));
+    state.save(&mut phone.outbox.lock().unwrap()).unwrap();
+
+    phone.department.state.lock().unwrap().leaves[0] = candour_wire::Digest::of(b"rewritten");
+    assert_eq!(code(&phone.sync().await), Some(Code::LogForked));
+    assert_eq!(phone.waiting(), 2);
+}

@@ -178,7 +178,9 @@ async fn a_policy_too_long_to_be_read_keeps_no_record_from_the_department() {
         TransportError::TooLarge(1 << 20),
         TransportError::Malformed("its headers".into()),
     ] {
-        phone.department.trouble("/v1/policy", Trouble::Fails(error));
+        phone
+            .department
+            .trouble("/v1/policy", Trouble::Fails(error));
         phone.declare(&[]);
         let report = phone.sync().await;
         assert!(
