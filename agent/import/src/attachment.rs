@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use candour_wire::Digest;
+
 use crate::Stamp;
 
 /// A file that belongs to a message.
@@ -15,6 +17,8 @@ pub struct Attachment<'c> {
     pub media_type: Option<Cow<'c, str>>,
     /// How many bytes it has, as the export claims.
     pub bytes: Option<u64>,
+    /// SHA-256 of its bytes, as the export claims.
+    pub sha256: Option<Digest>,
     /// Where its bytes are.
     pub place: Place<'c>,
 }
@@ -39,6 +43,7 @@ impl<'c> Attachment<'c> {
             name,
             media_type: None,
             bytes: None,
+            sha256: None,
         }
     }
 }

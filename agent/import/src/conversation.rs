@@ -8,7 +8,7 @@ use candour_wire::Digest;
 use crate::dialect::{Dialect, RowView};
 use crate::files::Files;
 use crate::options::{DateOrder, OrderBasis};
-use crate::row::{EDITED, Row};
+use crate::row::{Doubt, Row};
 use crate::{Format, Layout, Message};
 
 /// An indexed conversation. Borrows its source; of the text it holds at most names.
@@ -62,6 +62,8 @@ pub enum Caveat {
     DeletedLeftOut,
     /// The file ends in the middle of a message; what came after it is missing.
     CutOff,
+    /// Lines of the export cannot be read; messages may be missing.
+    Unreadable,
 }
 
 impl Caveat {
@@ -74,6 +76,7 @@ impl Caveat {
             Self::EarlierWordingsLeftOut => "earlier_wordings_left_out",
             Self::DeletedLeftOut => "deleted_left_out",
             Self::CutOff => "cut_off",
+            Self::Unreadable => "unreadable",
         }
     }
 
@@ -89,6 +92,7 @@ impl Caveat {
                 "Of an edited message the export holds the last wording only."
             }
             Self::DeletedLeftOut => "The export leaves out deleted messages without a trace.",
+            Self::Unreadable => "Parts of the file are damaged, so that messages may be missing.",
             Self::CutOff => "The file is cut off: what came after its last message is missing.",
         }
     }
@@ -199,7 +203,7 @@ impl<'a> Conversation<'a> {
     pub fn doubtful(&self) -> usize {
         self.rows
             .iter()
-            .filter(|row| row.flags & !EDITED != 0)
+            .filter(|row| row.flags & Doubt::BITS != 0)
             .count()
     }
 

@@ -32,6 +32,9 @@ pub enum ImportError {
     /// The text has more messages than [`MESSAGES_MAX`](crate::limits::MESSAGES_MAX).
     #[error("the chat has more than {} messages", crate::limits::MESSAGES_MAX)]
     TooManyMessages,
+    /// The conversation has more authors than [`PEOPLE_MAX`](crate::limits::PEOPLE_MAX).
+    #[error("the conversation has more than {} authors", crate::limits::PEOPLE_MAX)]
+    TooManyPeople,
     /// The export holds several conversations; ask the holder which one.
     #[error("the export holds {0} conversations, and none was chosen")]
     NeedsConversation(usize),
@@ -73,9 +76,10 @@ impl ImportError {
             | Self::FilesDiffer => Code::ImportUnknownFormat,
             Self::NeedsConversation(_) | Self::NoSuchConversation => Code::ImportNeedsConversation,
             Self::NeedsDateOrder | Self::DateOrderImpossible(_) => Code::ImportNeedsDateOrder,
-            Self::TooLarge { .. } | Self::TooManyMessages | Self::TooManyFiles => {
-                Code::ImportTooLarge
-            }
+            Self::TooLarge { .. }
+            | Self::TooManyMessages
+            | Self::TooManyFiles
+            | Self::TooManyPeople => Code::ImportTooLarge,
             Self::Archive(_) => Code::ImportArchiveRefused,
             Self::NoSuchFile | Self::Damaged(_) => Code::ImportDamaged,
         }

@@ -9,8 +9,8 @@ use std::fmt;
 
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
-use crate::whatsapp;
 use crate::{Conversation, ImportError, Options, Stamp};
+use crate::{signal, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ use crate::{Conversation, ImportError, Options, Stamp};
 pub enum Format {
     /// A WhatsApp chat text, as `_chat.txt` (iOS) or `WhatsApp Chat with ….txt` (Android).
     WhatsAppText,
+    /// The `main.jsonl` of a Signal export.
+    Signal,
     /// A zip archive; see [`Export`](crate::Export).
     Zip,
 }
@@ -28,6 +30,7 @@ impl Format {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WhatsAppText => "whatsapp_text",
+            Self::Signal => "signal_jsonl",
             Self::Zip => "zip",
         }
     }
@@ -38,6 +41,7 @@ impl Format {
     pub const fn channel(self) -> Option<&'static str> {
         match self {
             Self::WhatsAppText => Some("whatsapp"),
+            Self::Signal => Some("signal"),
             Self::Zip => None,
         }
     }
@@ -75,6 +79,9 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
         return Some(Format::Zip);
     }
+    if signal::looks_like(start) {
+        return Some(Format::Signal);
+    }
     whatsapp::looks_like(start).then_some(Format::WhatsAppText)
 }
 
@@ -108,6 +115,7 @@ pub fn import_files<'a>(
 ) -> Result<Conversation<'a>, ImportError> {
     match recognise(files)? {
         Format::WhatsAppText => whatsapp::import(single(files)?, options),
+        Format::Signal => signal::import(single(files)?, options),
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
@@ -120,6 +128,7 @@ pub fn import_files<'a>(
 pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summary>, ImportError> {
     match recognise(files)? {
         Format::WhatsAppText => Ok(vec![summary(&import_files(files, options)?)]),
+        Format::Signal => signal::conversations(single(files)?),
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }

@@ -42,9 +42,12 @@ mod json;
 pub mod limits;
 mod message;
 mod options;
+mod people;
 mod row;
+mod signal;
 mod stamp;
 mod whatsapp;
+mod words;
 
 pub use archive::{ArchiveRefusal, AttachmentReader, Entry, Export};
 pub use attachment::{Attachment, Place, Revision};

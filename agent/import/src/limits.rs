@@ -13,6 +13,10 @@ pub const MESSAGES_MAX: usize = 8_000_000;
 /// of letters has one each.
 pub const FILES_MAX: usize = 20_000;
 
+/// Most authors in one conversation, or conversations in one export: Telegram's groups hold 200,000
+/// people at a time.
+pub const PEOPLE_MAX: usize = 1_000_000;
+
 /// Longest message that can be one, in bytes.
 ///
 /// WhatsApp takes 65,536 UTF-16 units, at most 3 bytes of UTF-8 each; the rest is room for a
@@ -30,8 +34,9 @@ pub const AUTHOR_MAX_BYTES: usize = 1_024;
 /// lines of preamble come from tools that split or print chats.
 pub const PREAMBLE_MAX_BYTES: usize = 64 << 10;
 
-/// Most entries in an archive: WhatsApp puts at most 10,000 media files into an export.
-pub const ENTRIES_MAX: usize = 20_000;
+/// Most entries in an archive: WhatsApp puts at most 10,000 media files into an export; Signal's
+/// holds the files of a whole account, some ten thousands.
+pub const ENTRIES_MAX: usize = 60_000;
 
 /// Longest name of an archive entry, in bytes: 255 is what common file systems take.
 pub const ENTRY_NAME_MAX_BYTES: usize = 255;

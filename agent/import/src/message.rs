@@ -9,7 +9,7 @@ use candour_wire::time::{MessageTime, TimeConfidence, UnknownZone};
 use jiff::civil::DateTime;
 
 use crate::conversation::{Authors, Person};
-use crate::row::{Doubt, EDITED, Row, RowKind};
+use crate::row::{Doubt, EDITED, INCOMING, OUTGOING, Row, RowKind};
 use crate::{Attachment, Conversation, ImportError, Place, Revision, Stamp};
 
 /// Begins what [`Message::fingerprint`] hashes, so that no other digest can equal one.
@@ -236,6 +236,17 @@ impl<'c> Message<'c> {
     #[must_use]
     pub fn is_edited(&self) -> bool {
         self.row().flags & EDITED != 0
+    }
+
+    /// Whether the owner of the export sent it (`true`) or received it (`false`); `None` where the
+    /// export does not say.
+    #[must_use]
+    pub fn is_outgoing(&self) -> Option<bool> {
+        match self.row().flags & (OUTGOING | INCOMING) {
+            OUTGOING => Some(true),
+            INCOMING => Some(false),
+            _ => None,
+        }
     }
 
     /// Its earlier wordings, oldest first; empty where the export does not hold them.

@@ -79,11 +79,15 @@ pub enum Doubt {
     RepeatedPart,
     /// The message holds something that this version cannot show.
     NotShown,
+    /// The message passes on what somebody else wrote.
+    Forwarded,
+    /// The message is longer than the export shows; the whole text is in a file beside it.
+    TextContinues,
 }
 
 impl Doubt {
     /// Every doubt there is, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidUtf8,
         Self::TimeRunsBack,
         Self::OneOffAuthor,
@@ -98,7 +102,12 @@ impl Doubt {
         Self::Malformed,
         Self::RepeatedPart,
         Self::NotShown,
+        Self::Forwarded,
+        Self::TextContinues,
     ];
+
+    /// The bits of all doubts.
+    pub(crate) const BITS: u32 = (1 << Self::ALL.len()) - 1;
 
     /// The stable name, for records and programs.
     #[must_use]
@@ -118,6 +127,8 @@ impl Doubt {
             Self::Malformed => "malformed",
             Self::RepeatedPart => "repeated_part",
             Self::NotShown => "not_shown",
+            Self::Forwarded => "forwarded",
+            Self::TextContinues => "text_continues",
         }
     }
 
@@ -145,6 +156,10 @@ impl Doubt {
                 "The export gives a part of this message twice; the first is shown."
             }
             Self::NotShown => "This message holds something that Candour cannot show.",
+            Self::Forwarded => "This message passes on what somebody else wrote.",
+            Self::TextContinues => {
+                "This message is longer; the whole text is in a file of the export."
+            }
         }
     }
 
@@ -155,6 +170,12 @@ impl Doubt {
 
 /// Set when the app says that the message was edited.
 pub(crate) const EDITED: u32 = 1 << 31;
+
+/// Set when the export says that its owner sent the message.
+pub(crate) const OUTGOING: u32 = 1 << 29;
+
+/// Set when the export says that its owner received the message.
+pub(crate) const INCOMING: u32 = 1 << 28;
 
 /// No author.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -196,6 +217,37 @@ pub(crate) enum Clock {
 const _: () = assert!(size_of::<Row>() == 32);
 
 impl Row {
+    /// A row of which nothing is known but its place.
+    pub(crate) const fn at(start: u32, end: u32) -> Self {
+        Self {
+            start,
+            end,
+            body: start,
+            author: NOBODY,
+            time: 0,
+            flags: 0,
+            head: 0,
+            clock: Clock::None,
+            kind: RowKind::Blank,
+        }
+    }
+
+    /// Sets the instant, in milliseconds since the Unix epoch; doubts one that no app can show.
+    pub(crate) fn set_instant(&mut self, ms: Option<i64>) {
+        match ms.and_then(|ms| u64::try_from(ms).ok()) {
+            // To the end of the year 2099, as for chat texts.
+            Some(ms) if ms < 4_102_444_800_000 => {
+                self.time = ms;
+                self.clock = Clock::Instant;
+            }
+            Some(_) => self.doubt(Doubt::Malformed),
+            None => {}
+        }
+        if self.clock == Clock::None {
+            self.doubt(Doubt::NoTime);
+        }
+    }
+
     pub(crate) fn doubt(&mut self, doubt: Doubt) {
         self.flags |= doubt.bit();
     }

@@ -59,8 +59,8 @@ pub enum ArchiveRefusal {
     Overlap,
 }
 
-/// Most bytes read while the directory is checked: 20,000 entries with names, times and paddings,
-/// in the directory and before each file's bytes, make some 10 MB.
+/// Most bytes read while the directory is checked: 60,000 entries with names, times and paddings,
+/// in the directory and before each file's bytes, make some 30 MB.
 const DIRECTORY_MAX_BYTES: u64 = 64 << 20;
 
 /// A reader with an allowance, so that a hostile directory cannot make the archive reader take in
