@@ -31,6 +31,7 @@ use crate::files::{self, DataDir, FileError};
 use crate::gateway::ServeError;
 use crate::identity::ca::{Authority, CaError};
 use crate::keys::{KeyError, LogKey, PolicyKey};
+use crate::names::Hint;
 
 use crate::policy::PolicyFileError;
 use crate::problem::chain;
@@ -229,7 +230,11 @@ impl Context {
         let known = |id: &DepartmentId| config.departments.contains_key(id);
         match named {
             Some(id) if known(id) => Ok(id.clone()),
-            Some(id) => Err(CliError::DepartmentUnknown(id.to_string())),
+            Some(id) => {
+                let ids = config.departments.keys().map(DepartmentId::as_str);
+                let hint = Hint::nearest(id.as_str(), ids);
+                Err(CliError::DepartmentUnknown(id.to_string(), hint))
+            }
             None => match config.departments.keys().collect::<Vec<_>>().as_slice() {
                 [only] => Ok((*only).clone()),
                 _ => Err(CliError::DepartmentNeeded),
@@ -277,8 +282,10 @@ enum CliError {
         .0.display()
     )]
     NoPlace(PathBuf),
-    #[error("there is no department {0}; add it with `candour-server department add`")]
-    DepartmentUnknown(String),
+    #[error("there is no department {0}{1}")]
+    DepartmentUnknown(String, Hint),
+    #[error("there is no app {0} in any catalogue{1}")]
+    AppUnknown(String, Hint),
     #[error("there are several departments; say which with --department")]
     DepartmentNeeded,
     #[error("the department {0} exists already")]
@@ -321,7 +328,8 @@ impl CliError {
             Self::Policy(_) => 1,
             Self::DepartmentNeeded | Self::Usage { .. } => 2,
             Self::Config(_) | Self::NotSetUp(_) => 3,
-            Self::DepartmentUnknown(_) | Self::HandsetUnknown(_) | Self::RecordUnknown(_) => 4,
+            Self::DepartmentUnknown(..) | Self::AppUnknown(..) => 4,
+            Self::HandsetUnknown(_) | Self::RecordUnknown(_) => 4,
             Self::PolicyMissing(_) | Self::NoCheckpoint => 4,
             Self::NotEmpty(_) | Self::DepartmentExists(_) | Self::Refused { .. } => 5,
         }
@@ -332,6 +340,9 @@ impl CliError {
         match self {
             Self::Refused { code, .. } => Some(code.advice()),
             Self::Config(_) => Some(Code::ConfigInvalid.advice()),
+            Self::DepartmentUnknown(..) => Some(
+                "`candour-server department list` names all; `candour-server department add` adds one.",
+            ),
             _ => None,
         }
     }

@@ -94,6 +94,11 @@ impl DepartmentPolicies {
         self.catalogues.values().any(|apps| apps.contains(app))
     }
 
+    /// The apps that are or were in any catalogue, in no order; one may be there more than once.
+    pub fn apps(&self) -> impl Iterator<Item = &AppId> {
+        self.catalogues.values().flatten()
+    }
+
     /// Whether declarations are or were to be sealed to this key.
     #[must_use]
     pub fn seals_to(&self, key: &RecordsKeyId) -> bool {

@@ -1,5 +1,7 @@
 //! `prevalence`: how many handsets have an app, from what they reported.
 
+use std::collections::BTreeMap;
+
 use candour_wire::{AppId, DepartmentId};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +10,7 @@ use serde::Serialize;
 use super::{CliError, Context, output};
 use crate::clock::Clock as _;
 use crate::config::Config;
+use crate::names::Hint;
 use crate::policy::{BUNDLED_CATALOGUE, Policies};
 use crate::store::AppPrevalence;
 
@@ -42,17 +45,14 @@ struct Line {
 impl Prevalence {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let config = context.config(&[])?;
-        let wanted: Option<AppId> = match self.app.as_str() {
-            "all" => None,
-            app => Some(
-                app.parse()
-                    .map_err(|_| CliError::usage("--app", format!("{app:?} is not an app id")))?,
-            ),
-        };
+        if let Some(department) = &self.department {
+            context.department(&config, Some(department))?;
+        }
         let policies = Policies::open(
             context.data.policy_dir(),
             context.policy_key()?.verifying_key().clone(),
         )?;
+        let wanted = self.wanted(&policies)?;
         let days = SignedDuration::from_hours(24 * i64::from(self.days));
         let since = context
             .clock
@@ -61,6 +61,10 @@ impl Prevalence {
             .unwrap_or(Timestamp::MIN);
         let store = context.store()?;
         let found = context.wait(store.prevalence(self.department.as_ref(), since))?;
+        let reporting: BTreeMap<DepartmentId, u64> = found
+            .iter()
+            .map(|row| (row.department.clone(), row.reporting))
+            .collect();
         let kept = found.into_iter().filter(|row| match &wanted {
             Some(app) => row.app == *app,
             None => row.installed > 0,
@@ -68,14 +72,74 @@ impl Prevalence {
         let lines: Vec<_> = kept.map(|row| line(&config, &policies, row)).collect();
         if context.json {
             output::json(&lines);
-        } else if lines.is_empty() {
-            output::text("No handset has reported yet.");
-        } else {
-            lines
-                .iter()
-                .for_each(|line| output::text(&output::clean(&line.sentence)));
+            return Ok(());
+        }
+        let say = |sentence: &str| output::text(&output::clean(sentence));
+        if reporting.is_empty() {
+            say(&format!(
+                "No handset has reported in {}.",
+                in_days(self.days)
+            ));
+        }
+        for (department, number) in reporting {
+            let mut of_department = lines.iter().filter(|line| line.department == department);
+            if let Some(first) = of_department.next() {
+                say(&first.sentence);
+                of_department.for_each(|line| say(&line.sentence));
+            } else {
+                let name = config.department_name(&department);
+                say(&nothing(name, wanted.as_ref(), number));
+            }
         }
         Ok(())
+    }
+
+    /// The app that is asked about; `None` for all.
+    fn wanted(&self, policies: &Policies) -> Result<Option<AppId>, CliError> {
+        if self.app == "all" {
+            return Ok(None);
+        }
+        let departments: Vec<_> = policies
+            .departments()
+            .iter()
+            .filter_map(|department| policies.of(department))
+            .collect();
+        let mut known = departments.iter().flat_map(|policies| policies.apps());
+        match self.app.parse() {
+            Ok(app) if known.any(|known| *known == app) => Ok(Some(app)),
+            _ => {
+                let known = departments.iter().flat_map(|policies| policies.apps());
+                let ids = known.map(AppId::as_str).chain(["all"]);
+                let hint = Hint::nearest(&self.app.to_lowercase(), ids);
+                Err(CliError::AppUnknown(self.app.clone(), hint))
+            }
+        }
+    }
+}
+
+fn in_days(days: u16) -> String {
+    match days {
+        1 => "the last day".to_owned(),
+        _ => format!("the last {days} days"),
+    }
+}
+
+/// What there is to say where handsets have reported, and no line came of it.
+fn nothing(department: &str, app: Option<&AppId>, reporting: u64) -> String {
+    let handsets = if reporting == 1 {
+        "handset"
+    } else {
+        "handsets"
+    };
+    match app {
+        None => format!(
+            "{department}: no app of the catalogue is known to be on its {reporting} reporting {handsets}"
+        ),
+        Some(app) => {
+            format!(
+                "{department}: {app} is on the list of none of its {reporting} reporting {handsets}"
+            )
+        }
     }
 }
 
@@ -173,6 +237,18 @@ mod tests {
         assert_eq!(
             sentence("HM Treasury", "WhatsApp", &row(1, 0, 0)),
             "HM Treasury: 100% of 1 reporting handset has WhatsApp"
+        );
+    }
+
+    #[test]
+    fn handsets_that_have_no_app_have_reported_all_the_same() {
+        assert_eq!(
+            nothing("HM Treasury", None, 1),
+            "HM Treasury: no app of the catalogue is known to be on its 1 reporting handset"
+        );
+        assert_eq!(
+            nothing("HM Treasury", Some(&"whatsapp".parse().unwrap()), 3),
+            "HM Treasury: whatsapp is on the list of none of its 3 reporting handsets"
         );
     }
 

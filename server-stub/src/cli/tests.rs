@@ -173,12 +173,16 @@ fn what_is_not_there_has_its_own_exit_code() {
         "tester",
     ];
     assert_eq!(code(&data, &open), 5);
+    for unknown in [["--app", "nonsense"], ["--department", "nowhere"]] {
+        assert_eq!(code(&data, &["prevalence", unknown[0], unknown[1]]), 4);
+    }
     for command in [
         &["audit"][..],
         &["checkpoint"],
         &["config", "show"],
         &["config", "keys"],
         &["prevalence"],
+        &["prevalence", "--app", "all", "--department", "hm-treasury"],
         &["handset", "list"],
         &["agent-config"],
         &["certificate", "renew"],
@@ -208,4 +212,26 @@ fn a_policy_with_a_member_that_nobody_knows_is_not_issued() {
     assert_eq!(std::fs::read_dir(&issued).unwrap().count(), 1);
     std::fs::write(&next, right).unwrap();
     assert_eq!(code(&data, &command), 0);
+}
+
+#[test]
+fn a_name_that_is_nearly_right_brings_the_right_one_to_mind() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(code(&data, &INIT), 0);
+    for (arguments, said) in [
+        (
+            ["--app", "WhatsAp"],
+            "there is no app WhatsAp in any catalogue; did you mean `whatsapp`?",
+        ),
+        (
+            ["--department", "hm-tresury"],
+            "there is no department hm-tresury; did you mean `hm-treasury`?",
+        ),
+    ] {
+        let data = data.to_str().unwrap();
+        let command = ["candour-server", "--data", data, "prevalence"];
+        let arguments = Arguments::try_parse_from(command.into_iter().chain(arguments));
+        assert_eq!(dispatch(arguments.unwrap()).unwrap_err().sentence(), said);
+    }
 }
