@@ -166,7 +166,11 @@ impl<O: LendOutbox> Driver<O> {
             Action::AskUpload { file } => requests::ask_upload(&*self.session.transport, file)
                 .await
                 .map(Outcome::Upload),
-            Action::UploadPiece { file, offset } => self.upload_piece(file, offset).await,
+            Action::UploadPiece {
+                file,
+                offset,
+                max_bytes,
+            } => self.upload_piece(file, offset, max_bytes).await,
             Action::Send { stream, count } => self.send(stream, count).await,
             Action::Rearrange {
                 stream,
@@ -277,11 +281,15 @@ impl<O: LendOutbox> Driver<O> {
         }
     }
 
-    async fn upload_piece(&mut self, file: AttachmentRef, offset: u64) -> Result<Outcome, Failure> {
+    async fn upload_piece(
+        &mut self,
+        file: AttachmentRef,
+        offset: u64,
+        max_bytes: usize,
+    ) -> Result<Outcome, Failure> {
         let home = Arc::clone(&self.session.home);
         let read = blocking(move || {
-            let most = candour_wire::limits::ATTACHMENT_PIECE_MAX_BYTES;
-            home.read_spooled(&file.sha256, offset, most)
+            home.read_spooled(&file.sha256, offset, max_bytes)
                 .map(Some)
                 .or_else(|error| {
                     // A file that is gone concerns its record; a disk that fails concerns everything.

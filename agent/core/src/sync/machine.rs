@@ -7,23 +7,29 @@
 //! It ends, whatever the server answers: each round through a stream lets at least one record go
 //! (received or set aside), or is one of [`FRUITLESS_ROUNDS_MAX`] that do not.
 
+mod verdict;
+
 use std::collections::HashSet;
 
 use candour_wire::api::UploadStatus;
 use candour_wire::chain::Head;
-use candour_wire::code::{Refusal, Retry};
+use candour_wire::code::Refusal;
 use candour_wire::record::{AttachmentRef, Stream};
 use candour_wire::{Code, Digest, RecordId, limits};
 use jiff::Timestamp;
 
+use self::verdict::Verdict;
 use super::Failure;
 use crate::outbox::Refused;
-use crate::reply::legible;
 
 /// Rounds in a row that may pass in a stream without a record being received or set aside. The
 /// first is ordinary (the server's chain is elsewhere, a file got lost); a third says that server
 /// and handset do not understand each other.
 pub const FRUITLESS_ROUNDS_MAX: u32 = 3;
+
+/// Shortest limit of a piece that is tried when a server takes no longer ones, in bytes: below it a
+/// large file would take thousands of requests.
+pub const PIECE_MIN_BYTES: usize = 64 << 10;
 
 /// Longest sum of records in a batch, in bytes: the request's limit less its framing (three bytes
 /// a record, and the members around them).
@@ -57,6 +63,8 @@ pub enum Action {
         file: AttachmentRef,
         /// From where.
         offset: u64,
+        /// At most so many bytes.
+        max_bytes: usize,
     },
     /// Send the first `count` of the loaded records, check the receipts, store them.
     /// → [`Outcome::Answered`], [`Outcome::TooLarge`]
@@ -140,6 +148,7 @@ pub struct Machine {
     /// Files whose upload was begun anew once already.
     restarted: HashSet<Digest>,
     max_records: usize,
+    piece_bytes: usize,
     fruitless: u32,
     failure: Option<Failure>,
 }
@@ -175,6 +184,7 @@ impl Machine {
             uploaded: HashSet::new(),
             restarted: HashSet::new(),
             max_records: limits::BATCH_MAX_RECORDS,
+            piece_bytes: limits::ATTACHMENT_PIECE_MAX_BYTES,
             fruitless: 0,
             failure: halted,
         }
@@ -196,7 +206,11 @@ impl Machine {
                 max_bytes: BATCH_BUDGET_BYTES,
             },
             Step::Asking(file) => Action::AskUpload { file },
-            Step::Uploading(file, offset) => Action::UploadPiece { file, offset },
+            Step::Uploading(file, offset) => Action::UploadPiece {
+                file,
+                offset,
+                max_bytes: self.piece_bytes,
+            },
             Step::Sending(count) => Action::Send { stream, count },
             Step::Rearranging(head, refused) => Action::Rearrange {
                 stream,
@@ -306,12 +320,28 @@ impl Machine {
     fn upload_failed(&mut self, file: AttachmentRef, failure: Failure) {
         match failure.code {
             Code::AttachmentOffset => self.ask_again_once(file, failure),
-            // The server has thrown away what it had, so the next answer is to begin at 0.
-            Code::AttachmentDigest if self.restarted.insert(file.sha256) => {
-                self.step = Step::Asking(file)
+            // Something on the way takes no requests of this length.
+            Code::BodyTooLarge if self.piece_bytes > PIECE_MIN_BYTES => {
+                self.piece_bytes = (self.piece_bytes / 2).max(PIECE_MIN_BYTES);
+                self.step = Step::Asking(file);
             }
-            Code::AttachmentDigest | Code::AttachmentTooLarge => self.set_first_aside(failure.code),
-            Code::AttachmentQuota => self.end_stream(failure),
+            Code::BodyTooLarge => self.set_first_aside(Code::AttachmentTooLarge),
+            // The server may have thrown away what it had, so it is asked where to begin.
+            Code::AttachmentDigest | Code::BadRequest | Code::UnsupportedMediaType
+                if self.restarted.insert(file.sha256) =>
+            {
+                self.step = Step::Asking(file);
+            }
+            // What is said of this file twice is said of it at every sync, and the records behind
+            // it must not wait for that. The holder can send it again once the cause is mended.
+            Code::AttachmentDigest
+            | Code::AttachmentTooLarge
+            | Code::BadRequest
+            | Code::UnsupportedMediaType => self.set_first_aside(failure.code),
+            // These are said of uploads as such, not of this file.
+            Code::AttachmentQuota | Code::NotFound | Code::MethodNotAllowed => {
+                self.end_stream(failure);
+            }
             _ => self.end(failure),
         }
     }
@@ -391,83 +421,6 @@ impl Machine {
     fn end(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
         self.step = Step::Finished;
-    }
-}
-
-/// What the answers to a batch amount to.
-#[derive(Default)]
-struct Verdict {
-    /// All were received.
-    clean: bool,
-    /// At least one was.
-    received: bool,
-    /// To be set aside.
-    refused: Vec<Refused>,
-    /// Files that the server says it does not hold.
-    missing: Vec<Digest>,
-    /// Where the server's chain stands, as it said last.
-    head: Option<Head>,
-    rechain: Option<Failure>,
-    later: Option<Failure>,
-    stop: Option<Failure>,
-}
-
-impl Verdict {
-    fn of(sent: Vec<Item>, answers: Vec<Answer>) -> Self {
-        let mut verdict = Self {
-            clean: true,
-            ..Self::default()
-        };
-        for (item, answer) in sent.into_iter().zip(answers) {
-            match answer {
-                Answer::Received => verdict.received = true,
-                Answer::Refused(refusal) => {
-                    verdict.clean = false;
-                    verdict.refuse(item, refusal);
-                }
-            }
-        }
-        verdict
-    }
-
-    fn refuse(&mut self, item: Item, refusal: Refusal) {
-        let detail = refusal.detail.as_deref().map(legible);
-        let Some(code) = refusal.known_code() else {
-            // A newer server's word: the record waits, since nobody knows what it means.
-            let named = format!(
-                "a record was refused with the unknown code {}",
-                legible(&refusal.code)
-            );
-            self.later
-                .get_or_insert(Failure::new(Code::BadReply).with_detail(named));
-            return;
-        };
-        let failure = Failure {
-            code,
-            detail: detail.clone(),
-            retry_after: None,
-        };
-        match code.retry() {
-            Retry::Quarantine => self.refused.push(Refused {
-                id: item.id,
-                code: refusal.code,
-                detail,
-            }),
-            Retry::Rechain => {
-                self.head = refusal.head.or(self.head);
-                self.rechain.get_or_insert(failure);
-            }
-            Retry::Later => {
-                if code == Code::AttachmentMissing {
-                    self.missing
-                        .extend(item.files.iter().map(|file| file.sha256));
-                }
-                self.later.get_or_insert(failure);
-            }
-            Retry::Stop => {
-                self.stop.get_or_insert(failure);
-            }
-        }
     }
 }
 
