@@ -12,7 +12,7 @@ use super::{Agent, State, lock, summarise, value};
 use crate::error::AgentError;
 use crate::identity::{self, Department, Identity, trust};
 use crate::outbox::{Also, Outbox, OutboxError};
-use crate::ports::{Document, Endpoint, Transport};
+use crate::ports::{Document, Endpoint, Request, Response, Transport, TransportError};
 use crate::sync::backoff::Jitter;
 use crate::sync::{
     self, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncReport, SyncState,
@@ -185,7 +185,7 @@ impl Agent {
             let signed_time = SyncState::load(&mut state.outbox)?.signed_time;
             (identity, state.policy.clone(), signed_time)
         };
-        let transport = self.handset_transport(&identity, signed_time)?;
+        let transport = self.handset_transport(&identity, signed_time);
         let session = Session {
             config: self.config.clone(),
             home: Arc::clone(&self.platform.home),
@@ -208,7 +208,7 @@ impl Agent {
         &self,
         identity: &Identity,
         signed_time: Option<Timestamp>,
-    ) -> Result<Arc<dyn Transport>, AgentError> {
+    ) -> Arc<dyn Transport> {
         let endpoint = Endpoint {
             url: self.config.server_url.clone(),
             ca_pins: self.config.ca_pins.clone(),
@@ -216,11 +216,10 @@ impl Agent {
             proxy: self.config.proxy.clone(),
             not_before: trust::known_to_have_passed(signed_time),
         };
-        Ok(self
-            .platform
+        self.platform
             .connector
             .connect(&endpoint)
-            .map_err(identity::IdentityError::from)?)
+            .unwrap_or_else(|error| Arc::new(Unconnected(error)))
     }
 
     /// What a sync brought becomes what the agent goes by.
@@ -358,6 +357,17 @@ impl Agent {
     pub(super) fn trusted_now(&self, state: &mut State) -> Result<Timestamp, AgentError> {
         let sync = SyncState::load(&mut state.outbox)?;
         Ok(self.latest_time(&sync))
+    }
+}
+
+/// A connection that could not even be prepared. As a transport it makes the sync fail as one that
+/// was refused on the way does, so that it is remembered, shown and tried again after a pause.
+struct Unconnected(TransportError);
+
+#[async_trait::async_trait]
+impl Transport for Unconnected {
+    async fn send(&self, _request: Request) -> Result<Response, TransportError> {
+        Err(self.0.clone())
     }
 }
 

@@ -342,7 +342,20 @@ async fn a_full_outbox_does_not_keep_the_sync_that_would_empty_it_from_happening
         .unwrap();
     assert_eq!(agent.scan().unwrap_err().code(), Code::OutboxFull);
     // The test has no network, which only a sync can find out.
-    assert_eq!(agent.tick().await.unwrap_err().code(), Code::Unreachable);
+    let report = agent.tick().await.unwrap().sync.unwrap();
+    assert_eq!(report.failure.unwrap().code, Code::Unreachable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_cannot_be_prepared_is_a_failed_sync_that_is_shown_and_tried_later() {
+    let phone = Phone::enrolled();
+    let agent = phone.agent();
+    let report = agent.sync().await.unwrap();
+    assert_eq!(report.failure.unwrap().code, Code::Unreachable);
+    let status = agent.status().unwrap();
+    assert_eq!(status.last_failure.unwrap().code, "unreachable");
+    assert!(status.next_sync.is_some_and(|next| next > agent.now()));
+    assert!(status.problems.iter().any(|p| p.code == "unreachable"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
