@@ -104,10 +104,13 @@ impl Open {
                 .into_iter()
                 .find_map(variable)
         });
-        let who = who.ok_or_else(|| CliError::usage("--who", "say who opens the record"))?;
+        let who = who.ok_or_else(|| CliError::usage("--who", WHO_NEEDED))?;
         parse_who(&who).map_err(|problem| CliError::usage("--who", problem))
     }
 }
+
+/// The account's name is not to be had, as in a container or a service.
+const WHO_NEEDED: &str = "say who opens the record, such as --who \"A. Officer\": the audit trail keeps it, and this account's name is in none of SUDO_USER, USER and LOGNAME";
 
 fn parse_who(text: &str) -> Result<String, String> {
     let text = text.trim();

@@ -215,6 +215,44 @@ fn a_policy_with_a_member_that_nobody_knows_is_not_issued() {
 }
 
 #[test]
+fn whoever_opens_a_record_without_a_name_is_told_to_give_one_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(code(&data, &INIT), 0);
+    let record = candour_wire::RecordId::make(SystemClock.now()).to_string();
+    let key = data.join("records-role/records.key");
+    let Command::Open(open) = Arguments::try_parse_from([
+        "candour-server",
+        "open",
+        &record,
+        "--key",
+        key.to_str().unwrap(),
+        "--reason",
+        "FOI 123",
+    ])
+    .unwrap()
+    .command
+    else {
+        panic!("it is `open`")
+    };
+    let mut context = Context::new(Global { data, json: false }).unwrap();
+    context.environment.clear();
+    let error = open.run(&context).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let said = error.sentence();
+    assert!(
+        said.contains("--who") && said.contains("audit trail"),
+        "{said}"
+    );
+    let store = context.store().unwrap();
+    assert_eq!(
+        context.wait(store.audit_trail(9)).unwrap(),
+        [],
+        "nobody opened anything"
+    );
+}
+
+#[test]
 fn a_name_that_is_nearly_right_brings_the_right_one_to_mind() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
