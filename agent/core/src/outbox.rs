@@ -122,6 +122,7 @@ impl Outbox {
             bytes: self.index.waiting_bytes(),
             quarantined: self.index.count_set_aside(),
             drafts: self.store.usage(Table::Draft)?.rows,
+            unreadable: self.index.count_unreadable(),
         })
     }
 

@@ -55,7 +55,10 @@ impl Agent {
             expires.is_some_and(|expires| expires <= now),
             Code::CertificateExpired,
         );
-        wants_doing(!set_aside_stores.is_empty(), Code::StoreDamaged);
+        wants_doing(
+            !set_aside_stores.is_empty() || counts.unreadable > 0,
+            Code::StoreDamaged,
+        );
         wants_doing(sync.clock_wrong, Code::ClockWrong);
         let failure = sync.last_failure.as_ref().map(|failure| failure.code);
         for code in [failure, sync.renewal_problem, sync.policy_problem]

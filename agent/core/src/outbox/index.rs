@@ -14,7 +14,7 @@
 //! Numbers are big-endian. The *position* orders the queue and is not the sequence number: that
 //! is part of the signed record and changes when the record is chained anew.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use candour_wire::RecordId;
 use candour_wire::record::{Kind, Stream};
@@ -122,6 +122,8 @@ pub(super) struct Index {
     waiting: BTreeMap<(Stream, u64), (WaitingKey, u64)>,
     places: HashMap<RecordId, (Stream, u64)>,
     set_aside: BTreeMap<RecordId, (Kind, u64)>,
+    /// Keys that say nothing: the rows stay where they are, and can only be counted.
+    unreadable: BTreeSet<(Table, Vec<u8>)>,
 }
 
 impl Index {
@@ -149,19 +151,28 @@ impl Index {
                     self.waiting.insert(place, (waiting, bytes));
                     self.places.insert(waiting.id, place);
                 }
-                None => tracing::warn!("a row of the outbox has a key that cannot be read"),
+                None => self.put_unreadable(table, key),
             },
             Table::Quarantine => match decode_id_key(key) {
                 Some((id, kind, _)) => {
                     self.set_aside.insert(id, (kind, bytes));
                 }
-                None => tracing::warn!("a row of the quarantine has a key that cannot be read"),
+                None => self.put_unreadable(table, key),
             },
             _ => {}
         }
     }
 
+    fn put_unreadable(&mut self, table: Table, key: &[u8]) {
+        tracing::warn!(
+            table = table.as_str(),
+            "a stored row has a key that cannot be read"
+        );
+        self.unreadable.insert((table, key.to_vec()));
+    }
+
     fn delete(&mut self, table: Table, key: &[u8]) {
+        self.unreadable.remove(&(table, key.to_vec()));
         match table {
             Table::Outbox => {
                 if let Some(waiting) = WaitingKey::decode(key) {
@@ -233,6 +244,10 @@ impl Index {
 
     pub(super) fn count_set_aside(&self) -> u64 {
         self.set_aside.len() as u64
+    }
+
+    pub(super) fn count_unreadable(&self) -> u64 {
+        self.unreadable.len() as u64
     }
 }
 

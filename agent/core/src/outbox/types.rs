@@ -238,6 +238,9 @@ pub struct Counts {
     pub quarantined: u64,
     /// Drafts.
     pub drafts: u64,
+    /// Rows that were records once, waiting or set aside: their keys are damaged, so that nobody
+    /// can say which.
+    pub unreadable: u64,
 }
 
 /// Where the server's chain of a stream stands, as far as this handset knows.

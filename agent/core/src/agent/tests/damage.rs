@@ -6,6 +6,7 @@ use candour_wire::log::{self, Checkpoint, LeafSalt};
 
 use super::*;
 use crate::outbox::{VerifiedCheckpoint, VerifiedReceipt};
+use crate::ports::{Change, Table};
 
 impl Phone {
     /// The department takes the one declaration that waits, as the first record of its log.
@@ -174,4 +175,15 @@ fn a_phone_whose_keys_are_gone_opens_and_can_be_wiped() {
     assert_eq!(status.problems[0].code, "key_unavailable");
     agent.wipe().unwrap();
     assert_eq!(phone.agent().status().unwrap().drafts, 0);
+}
+
+#[test]
+fn a_row_that_nobody_can_name_any_more_is_in_the_status() {
+    let phone = Phone::enrolled();
+    assert_eq!(phone.agent().status().unwrap().problems, []);
+    let (mut store, _) = phone.home.open_store(phone.agent().now()).unwrap();
+    let put = Change::Put(Table::Outbox, b"damaged".to_vec(), b"row".to_vec());
+    store.apply(&[put]).unwrap();
+    let status = phone.agent().status().unwrap();
+    assert_eq!(status.problems[0].code, "store_damaged");
 }

@@ -113,6 +113,26 @@ fn damaged_drafts_receipts_and_values_are_named_and_hold_up_nothing() {
 }
 
 #[test]
+fn a_row_whose_key_is_damaged_is_counted_and_holds_up_nothing() {
+    let (handset, store) = (Handset::new(), MemoryStore::new());
+    let mut outbox = handset.open(store.clone());
+    three(&handset, &mut outbox);
+    assert_eq!(outbox.counts().unwrap().unreadable, 0);
+    drop(outbox);
+    for table in [Table::Outbox, Table::Quarantine] {
+        let put = Change::Put(table, b"damaged".to_vec(), b"row".to_vec());
+        store.clone().apply(&[put]).unwrap();
+    }
+    let mut outbox = handset.open(store);
+    let counts = outbox.counts().unwrap();
+    assert_eq!((counts.records, counts.unreadable), (3, 2));
+    sync(&mut outbox, &mut Server::new(&handset), Stream::Records).unwrap();
+    assert_eq!(outbox.counts().unwrap().records, 0);
+    outbox.wipe().unwrap();
+    assert_eq!(outbox.counts().unwrap().unreadable, 0);
+}
+
+#[test]
 fn a_damaged_quarantine_row_is_listed_by_its_key() {
     let (handset, store) = (Handset::new(), MemoryStore::new());
     let mut outbox = handset.open(store.clone());
