@@ -16,6 +16,7 @@ use candour_wire::content::{
 };
 use candour_wire::time::MessageTime;
 use candour_wire::{ChannelId, Code};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use rules::{check, refuse_above_official_sensitive};
@@ -94,6 +95,17 @@ impl Preview {
     pub(crate) fn into_content(self) -> DeclarationContent {
         self.content
     }
+}
+
+/// What is known of the present. A handset's clock may be years out, and what it says must neither
+/// refuse a message nor call a declaration late in evidence that is kept for decades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Present {
+    /// The best guess, by which lateness is judged: the clock, or the last time that the department
+    /// signed where the clock is known to be wrong.
+    pub likely: Timestamp,
+    /// The latest that it may be. Only what lies after it is in the future.
+    pub latest: Timestamp,
 }
 
 /// One thing that is missing from a draft or against the rules.

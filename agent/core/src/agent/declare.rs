@@ -131,7 +131,7 @@ impl Agent {
     pub fn preview(&self, draft: &Draft) -> Result<Preview, AgentError> {
         let mut state = lock(&self.state);
         self.refuse_above_official_sensitive(&mut state, draft)?;
-        let now = self.trusted_now(&mut state)?;
+        let present = self.present(&SyncState::load(&mut state.outbox)?);
         let policy = state
             .policy
             .as_ref()
@@ -141,7 +141,7 @@ impl Agent {
             draft,
             policy,
             self.holder().as_ref(),
-            now,
+            present,
         )?)
     }
 

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::report::{Enrolment, Failure, Scan};
 use super::{Agent, State, lock, summarise, value};
+use crate::declaration::Present;
 use crate::error::AgentError;
 use crate::identity::{self, Department, Identity, trust};
 use crate::outbox::{Also, Outbox, OutboxError};
@@ -271,15 +272,14 @@ impl Agent {
         let Some(expires) = state.identity.as_ref().map(|identity| identity.not_after) else {
             return Ok(false);
         };
-        let refused = SyncState::load(&mut state.outbox)?
-            .last_failure
-            .is_some_and(|failure| {
-                matches!(
-                    failure.code,
-                    Code::CertificateExpired | Code::CertificateRefused | Code::HandsetRevoked
-                )
-            });
-        Ok(!refused && self.trusted_now(&mut state)? < expires)
+        let sync = SyncState::load(&mut state.outbox)?;
+        let refused = sync.last_failure.as_ref().is_some_and(|failure| {
+            matches!(
+                failure.code,
+                Code::CertificateExpired | Code::CertificateRefused | Code::HandsetRevoked
+            )
+        });
+        Ok(!refused && self.present(&sync).likely < expires)
     }
 
     fn take_identity(&self, identity: Identity) {
@@ -347,16 +347,12 @@ impl Agent {
         }))
     }
 
-    /// The later of the handset's clock and the last time that the department signed.
-    pub(super) fn latest_time(&self, sync: &SyncState) -> Timestamp {
-        self.now()
-            .max(trust::known_to_have_passed(sync.signed_time))
-    }
-
-    /// [`Agent::latest_time`] by what is stored.
-    pub(super) fn trusted_now(&self, state: &mut State) -> Result<Timestamp, AgentError> {
-        let sync = SyncState::load(&mut state.outbox)?;
-        Ok(self.latest_time(&sync))
+    /// What is known of the present: by the handset's clock, and by what the department signed.
+    pub(super) fn present(&self, sync: &SyncState) -> Present {
+        let passed = trust::known_to_have_passed(sync.signed_time);
+        let latest = passed.max(self.now());
+        let likely = if sync.clock_wrong { passed } else { latest };
+        Present { likely, latest }
     }
 }
 

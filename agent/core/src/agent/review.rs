@@ -33,7 +33,7 @@ impl Agent {
         let quarantined = readable(state.outbox.quarantined())?;
         let locked = sync.is_none() || quarantined.is_none();
         let sync = sync.unwrap_or_default();
-        let now = self.latest_time(&sync);
+        let now = self.present(&sync).likely;
         let set_aside_stores = self.set_aside_stores(&mut state)?;
         let expires = state.identity.as_ref().map(|identity| identity.not_after);
         let mut codes: Vec<String> = Vec::new();

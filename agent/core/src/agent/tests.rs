@@ -358,6 +358,25 @@ async fn a_connection_that_cannot_be_prepared_is_a_failed_sync_that_is_shown_and
     assert!(status.problems.iter().any(|p| p.code == "unreachable"));
 }
 
+#[test]
+fn a_clock_years_ahead_makes_no_declaration_late_and_no_certificate_expired() {
+    let phone = Phone::enrolled();
+    let known = crate::sync::SyncState {
+        signed_time: Some(phone.agent().now()),
+        clock_wrong: true,
+        ..Default::default()
+    };
+    phone.pass_hours(3 * 365 * 24);
+    let agent = phone.agent();
+    let preview = agent.preview(&draft()).unwrap();
+    assert!(preview.late_days().is_some(), "before it is known");
+    known.save(&mut lock(&agent.state).outbox).unwrap();
+    assert_eq!(agent.preview(&draft()).unwrap().late_days(), None);
+    let problems = agent.status().unwrap().problems;
+    let codes: Vec<&str> = problems.iter().map(|p| p.code.as_str()).collect();
+    assert_eq!(codes, ["clock_wrong"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_whose_certificate_has_expired_can_enrol_again_without_losing_what_waits() {
     let phone = Phone::enrolled();

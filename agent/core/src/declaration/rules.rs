@@ -13,7 +13,7 @@ use candour_wire::time::MessageTime;
 use candour_wire::{Code, limits};
 use jiff::Timestamp;
 
-use super::{Draft, Preview, Violation, Violations};
+use super::{Draft, Present, Preview, Violation, Violations};
 
 /// How far ahead of the handset's clock a message may lie before it is called wrong: a day, so
 /// that another zone or a clock that is a little off refuses nothing.
@@ -44,8 +44,7 @@ pub fn refuse_above_official_sensitive(draft: &Draft) -> Result<(), Violations> 
 
 /// Holds a draft against the policy.
 ///
-/// `now` is the later of the handset's clock and the last signed server time; `holder` declares
-/// where the draft names nobody.
+/// `holder` declares where the draft names nobody.
 ///
 /// # Errors
 ///
@@ -54,7 +53,7 @@ pub fn check(
     draft: &Draft,
     policy: &Policy,
     holder: Option<&Person>,
-    now: Timestamp,
+    present: Present,
 ) -> Result<Preview, Violations> {
     refuse_above_official_sensitive(draft)?;
     let mut found = Found::default();
@@ -103,7 +102,7 @@ pub fn check(
         found.add("participants", Code::ParticipantsRequired);
     }
     check_lengths(draft, &mut found);
-    let occurred = occurred(draft, now, &mut found);
+    let occurred = occurred(draft, present.latest, &mut found);
 
     match (
         significance,
@@ -121,7 +120,8 @@ pub fn check(
             Some((marking, _)),
             Some(occurred),
         ) if found.violations.is_empty() => {
-            let late_days = late_days(&occurred, policy.deadlines.declare_within_days, now);
+            let within_days = policy.deadlines.declare_within_days;
+            let late_days = late_days(&occurred, within_days, present.likely);
             Ok(Preview {
                 policy: policy.version,
                 content: DeclarationContent {
@@ -219,13 +219,13 @@ fn marking(draft: &Draft, policy: &Policy, found: &mut Found) -> Option<(String,
 }
 
 /// The time of the exchange: as given, else the first message's.
-fn occurred(draft: &Draft, now: Timestamp, found: &mut Found) -> Option<MessageTime> {
+fn occurred(draft: &Draft, latest: Timestamp, found: &mut Found) -> Option<MessageTime> {
     let first_message = || draft.messages.iter().find_map(|message| message.at.clone());
     let occurred = found.require("occurred", draft.occurred.clone().or_else(first_message))?;
     match occurred.instant() {
         None => found.add("occurred", Code::TimeInvalid),
         Some(instant)
-            if instant.as_second() > now.as_second().saturating_add(FUTURE_TOLERANCE_S) =>
+            if instant.as_second() > latest.as_second().saturating_add(FUTURE_TOLERANCE_S) =>
         {
             found.add("occurred", Code::TimeInFuture);
         }

@@ -13,7 +13,14 @@ fn policy() -> Policy {
     testing::policy(1)
 }
 
-fn now() -> Timestamp {
+fn now() -> Present {
+    Present {
+        likely: instant(),
+        latest: instant(),
+    }
+}
+
+fn instant() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
@@ -245,4 +252,19 @@ fn fields_that_are_too_long_are_named() {
 fn a_draft_survives_storage() {
     let json = serde_json::to_vec(&complete()).unwrap();
     assert_eq!(serde_json::from_slice::<Draft>(&json).unwrap(), complete());
+}
+
+#[test]
+fn a_clock_that_is_known_to_be_ahead_calls_nothing_late_and_nothing_future() {
+    let present = Present {
+        likely: instant(),
+        latest: "2036-11-22T00:00:00Z".parse().unwrap(),
+    };
+    let preview = check(&complete(), &policy(), Some(&holder()), present).unwrap();
+    assert_eq!(preview.late_days(), None);
+    let ahead = Draft {
+        occurred: Some(at("2030-01-01T12:00:00").unwrap()),
+        ..complete()
+    };
+    assert!(check(&ahead, &policy(), Some(&holder()), present).is_ok());
 }
