@@ -3,9 +3,12 @@
 //! It travels as a JWS of [`TYP`], signed by the policy key that the handset's configuration
 //! pins. Versions only go up; a handset keeps the last one that it accepted.
 
+mod marking;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::marking::above_official_sensitive;
 use crate::id::{AppId, ChannelId, DepartmentId};
 use crate::jws::{self, JwsError, VerifyingKey};
 use crate::limits;
@@ -316,72 +319,9 @@ impl Catalogue {
     }
 }
 
-/// Whether a marking, as a person might write it, stands above OFFICIAL-SENSITIVE
-/// (Government Security Classifications, June 2023: the tiers SECRET and TOP SECRET).
-///
-/// It looks for the word SECRET anywhere, so that `UK SECRET`, `top-secret` and `Secret – UKEO`
-/// are all caught; a foreign or NATO marking such as `NATO CONFIDENTIAL` is caught as well. A
-/// secretary is no secret: `Permanent Secretary only` is an everyday handling instruction.
-#[must_use]
-pub fn above_official_sensitive(marking: &str) -> bool {
-    let folded: String = marking
-        .to_lowercase()
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| {
-            !["secretary", "secretari"]
-                .iter()
-                .any(|person| word.contains(person))
-        })
-        .collect();
-    ["secret", "confidential", "strap"]
-        .iter()
-        .any(|word| folded.contains(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secret_and_above_are_caught_however_they_are_written() {
-        for marking in [
-            "SECRET",
-            "top-secret",
-            "T O P  S E C R E T",
-            "UK Secret – UKEO",
-            "NATO CONFIDENTIAL",
-            "strap 1",
-        ] {
-            assert!(above_official_sensitive(marking), "{marking}");
-        }
-        for marking in [
-            "official",
-            "OFFICIAL-SENSITIVE",
-            "official-sensitive-commercial",
-            "",
-        ] {
-            assert!(!above_official_sensitive(marking), "{marking}");
-        }
-    }
-
-    #[test]
-    fn a_secretary_is_no_secret_and_hides_none() {
-        for handling in [
-            "Permanent Secretary only",
-            "private secretaries",
-            "Secretariat",
-            "the Under-Secretary's office",
-        ] {
-            assert!(!above_official_sensitive(handling), "{handling}");
-        }
-        for marking in [
-            "SECRET ARTICLE",
-            "Secret: for the Secretary of State",
-            "S E C R E T A R M Y",
-        ] {
-            assert!(above_official_sensitive(marking), "{marking}");
-        }
-    }
 
     #[test]
     fn an_identifier_is_a_plain_string_unless_it_is_unverified() {
