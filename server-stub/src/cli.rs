@@ -97,7 +97,7 @@ enum Command {
     /// Make one-time enrolment tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// List or revoke handsets.
+    /// List, show or revoke handsets.
     #[command(subcommand)]
     Handset(handset::Handset),
     /// Add or list departments.

@@ -1,4 +1,6 @@
-//! `handset list` and `handset revoke`.
+//! `handset list`, `handset show` and `handset revoke`.
+
+mod show;
 
 use candour_wire::{DepartmentId, HandsetId};
 use clap::{Args, Subcommand};
@@ -13,6 +15,8 @@ use crate::store::{HandsetFilter, HandsetRow, Reason, RevokeOutcome, Store};
 pub(super) enum Handset {
     /// List handsets.
     List(List),
+    /// Show one handset: its chains, and what was out of order with its batches.
+    Show(show::Show),
     /// Withdraw a handset's enrolment. Its key never comes back; the phone enrols anew.
     Revoke(Revoke),
 }
@@ -37,6 +41,7 @@ impl Handset {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::List(command) => command.run(context),
+            Self::Show(command) => command.run(context),
             Self::Revoke(command) => command.run(context),
         }
     }
