@@ -18,6 +18,7 @@ mod reply;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+mod wiped;
 
 pub use agent::Agent;
 pub use config::Config;

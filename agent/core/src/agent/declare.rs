@@ -19,6 +19,7 @@ use crate::policy::SignedPolicy;
 use crate::ports::{SpoolFile, StoreError};
 use crate::sync::SyncState;
 use crate::sync::backoff::Jitter;
+use crate::wiped;
 
 impl Agent {
     /// Keeps a draft, sealed, and returns its id. Blocks on the disk.
@@ -420,7 +421,7 @@ fn missing(field: &'static str) -> AgentError {
 }
 
 fn to_json<T: Serialize>(value: &T) -> Sensitive<Vec<u8>> {
-    Sensitive::new(serde_json::to_vec(value).expect("texts, numbers and lists serialise"))
+    Sensitive::new(std::mem::take(&mut *wiped::to_json(value)))
 }
 
 /// A declaration in a few words for the holder's own list.

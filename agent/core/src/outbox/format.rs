@@ -7,9 +7,10 @@ use candour_wire::record::AttachmentRef;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::Summary;
+/// The plaintext of a row; wiped when dropped, since it may hold names.
+pub(super) use crate::wiped::to_json as to_bytes;
 
 /// A record that waits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,11 +58,6 @@ impl Kept {
             value: STANDARD.encode(value),
         }
     }
-}
-
-/// The plaintext of a row; wiped when dropped, since it may hold names.
-pub(super) fn to_bytes(row: &impl Serialize) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(serde_json::to_vec(row).expect("rows have only text keys"))
 }
 
 /// `None` where the bytes are not such a row.

@@ -50,6 +50,10 @@ impl KeyMaterial {
 }
 
 /// Makes a P-256 key; returns its PKCS#8 document.
+///
+/// ring's own copy of the document lies on the stack and is not wiped: ring gives no way to, and
+/// only lends it to be read. It is overwritten by what uses the stack next. A key is made
+/// once in a phone's life, and hardware stores make theirs elsewhere.
 pub(crate) fn make_signing_key() -> Result<Sensitive<Vec<u8>>, KeyError> {
     let document =
         EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
