@@ -8,7 +8,7 @@
 use candour_wire::id::InvalidId;
 use candour_wire::jws::VerifyingKey;
 use candour_wire::log::checkpoint::LogVerifier;
-use candour_wire::{DepartmentId, Digest, limits};
+use candour_wire::{DepartmentId, Digest, Sensitive, limits};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
@@ -33,9 +33,9 @@ pub struct Config {
     /// `http://host:port` of a web proxy.
     pub proxy: Option<String>,
     /// The holder's name, as it stands in declarations unless another is given.
-    pub holder_name: Option<String>,
+    pub holder_name: Option<Sensitive<String>>,
     /// The holder's role, likewise.
-    pub holder_role: Option<String>,
+    pub holder_role: Option<Sensitive<String>>,
     /// IANA time zone for message times that carry none.
     pub time_zone: String,
     /// Bounds of the outbox.
@@ -168,8 +168,8 @@ impl Config {
                 .map_err(|_| "give it as the server printed it: name+hash+base64".to_owned())
         });
         let proxy = reader.optional("proxy", proxy_url);
-        let holder_name = reader.optional("holder_name", short_text);
-        let holder_role = reader.optional("holder_role", short_text);
+        let holder_name = reader.optional("holder_name", personal_text);
+        let holder_role = reader.optional("holder_role", personal_text);
         let time_zone = reader.optional("time_zone", time_zone);
         let defaults = Limits::default();
         let max_records = reader.optional("outbox_max_records", |v| number(v, 100, 100_000));
@@ -284,7 +284,7 @@ fn text(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| "it must be a text".to_owned())
 }
 
-fn short_text(value: &Value) -> Result<String, String> {
+fn personal_text(value: &Value) -> Result<Sensitive<String>, String> {
     let text = text(value)?.trim();
     if text.chars().count() > limits::SHORT_TEXT_MAX_CHARS {
         return Err(format!(
@@ -292,7 +292,7 @@ fn short_text(value: &Value) -> Result<String, String> {
             limits::SHORT_TEXT_MAX_CHARS
         ));
     }
-    Ok(text.to_owned())
+    Ok(text.into())
 }
 
 fn number(value: &Value, least: u64, most: u64) -> Result<u64, String> {

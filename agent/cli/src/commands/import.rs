@@ -53,7 +53,9 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
             agent
                 .config()
                 .holder_name
-                .as_deref()
+                .as_ref()
+                // EXPOSE: it is looked for among the authors of the holder's own export.
+                .map(|name| name.expose().as_str())
                 .filter(|me| writes(&conversation, me))
         });
         chat::pick(&conversation, &places, zone, me, &channels)?

@@ -370,10 +370,9 @@ impl Agent {
     }
 
     fn holder(&self) -> Option<Person> {
-        let name = self.config.holder_name.as_deref()?;
         Some(Person {
-            name: name.into(),
-            role: self.config.holder_role.as_deref().map(Into::into),
+            name: self.config.holder_name.clone()?,
+            role: self.config.holder_role.clone(),
         })
     }
 }

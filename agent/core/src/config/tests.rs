@@ -35,11 +35,21 @@ fn a_full_configuration_is_taken_and_blank_keys_count_as_absent() {
     let config = Config::from_object(&object).unwrap();
     assert_eq!(config.enrol_url, "https://gateway.example:8444");
     assert_eq!(config.proxy, None);
-    assert_eq!(config.holder_name.as_deref(), Some("Sam Example"));
+    assert_eq!(config.holder_name, Some("Sam Example".into()));
     assert_eq!(config.outbox.records, 500);
     assert_eq!(config.outbox.spool_bytes, 128 << 20);
     assert_eq!(config.time_zone, "Europe/London");
     assert_eq!(config.ca_pins.len(), 2);
+}
+
+#[test]
+fn who_holds_the_phone_is_not_in_a_configuration_that_is_printed() {
+    let mut object = valid();
+    object.insert("holder_name".into(), json!("Sam Example"));
+    object.insert("holder_role".into(), json!("Private secretary"));
+    let printed = format!("{:?}", Config::from_object(&object).unwrap());
+    assert!(printed.contains("hm-treasury"));
+    assert!(!printed.contains("Sam") && !printed.contains("secretary"));
 }
 
 #[test]
