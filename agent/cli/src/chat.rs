@@ -349,6 +349,7 @@ mod tests {
         .unwrap();
         let draft = &picked.draft;
         assert_eq!(draft.messages.len(), 3);
+        // EXPOSE: the test's own words.
         assert_eq!(draft.messages[0].text.expose(), "The annex is late.");
         assert_eq!(
             draft.messages[0].at.as_ref().unwrap().wall.to_string(),

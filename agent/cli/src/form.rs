@@ -175,10 +175,10 @@ mod tests {
     fn a_person_is_a_name_and_perhaps_a_role() {
         let read = |text: &str| {
             let person = person(text.into());
-            (
-                person.name.expose().clone(),
-                person.role.map(|role| role.expose().clone()),
-            )
+            // EXPOSE: the test's own name and role.
+            let role = person.role.map(|role| role.expose().clone());
+            // EXPOSE: likewise.
+            (person.name.expose().clone(), role)
         };
         assert_eq!(
             read("Priya Patel (Special adviser)"),

@@ -88,6 +88,7 @@ mod tests {
         let path = dir.path().join("reason.txt");
         std::fs::write(&path, "The minister was abroad.\n").unwrap();
         let mut inputs = Inputs::default();
+        // EXPOSE: the test's own words.
         assert_eq!(inputs.flag("in words").unwrap().expose(), "in words");
         assert_eq!(
             inputs

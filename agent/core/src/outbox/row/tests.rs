@@ -20,6 +20,7 @@ fn a_row_of_version_1_still_opens() {
     );
     let row: Vec<u8> = row.as_bytes().chunks(2).map(hex_byte).collect();
     let opened = open(&EpochKey::fixed(7, [0x2a; 32]), Table::Outbox, b"key", &row).unwrap();
+    // EXPOSE: the test's own words.
     assert_eq!(opened.expose(), b"text");
 }
 
@@ -61,6 +62,7 @@ proptest! {
         let epoch_key = epoch(3);
         let sealed = seal(&epoch_key, Table::Outbox, &key, &text);
         let opened = open(&epoch_key, Table::Outbox, &key, &sealed).unwrap();
+        // EXPOSE: the test's own words.
         prop_assert_eq!(opened.expose(), &text);
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Outbox) {
             prop_assert_eq!(open(&epoch_key, table, &key, &sealed), Err(RowDamaged));

@@ -34,6 +34,7 @@ fn what_was_appended_is_there_after_a_restart_and_leaves_with_its_receipt() {
     assert_eq!(outbox.counts().unwrap().records, 1);
     assert_eq!(outbox.oldest_pending(), Some(handset.clock.now()));
     assert_eq!(
+        // EXPOSE: the test's own words.
         outbox.waiting(10).unwrap()[0].summary.what.expose(),
         "something said to Ada"
     );
@@ -51,6 +52,7 @@ fn what_was_appended_is_there_after_a_restart_and_leaves_with_its_receipt() {
         receipt.jws_sha256,
         candour_wire::Digest::of(sent.jws.as_bytes())
     );
+    // EXPOSE: the test's own words.
     assert_eq!(receipt.summary.why.expose(), "declared by you");
     assert_eq!(outbox.last_checkpoint().unwrap(), Some(server.checkpoint()));
     assert_eq!(outbox.kind_of(id).unwrap(), Some(Kind::Declaration));
