@@ -24,11 +24,13 @@ use crate::ports::{
 /// Time to reach the server or the proxy.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Time for a request and its reply, beside what [`SLOWEST_BYTES_PER_S`] adds.
+/// Time until the reply begins, beside what [`SLOWEST_BYTES_PER_S`] adds for the request; and the
+/// longest silence within the reply.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The slowest connection that is waited for: 2G at its worst. A long body has this much more
-/// time, since a fixed limit would mean that it never arrives from a bad place.
+/// The slowest connection that is waited for: 2G at its worst. A long body, of a
+/// request or of a reply, has this much more time, since a fixed limit would mean that it never
+/// arrives at a bad place.
 const SLOWEST_BYTES_PER_S: u32 = 4 << 10;
 
 /// How long an idle connection is kept. Short of what servers and phone networks usually allow,
@@ -100,16 +102,17 @@ struct Https {
 #[async_trait]
 impl Transport for Https {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let timeout = timeout_for(request.body.len());
         let limit = request.reply_max_bytes;
+        let (until_reply, altogether) = times_for(request.body.len(), limit);
         let failed = |error: reqwest::Error| {
             if error.is_timeout() {
-                TransportError::TimedOut(timeout)
+                TransportError::TimedOut(altogether)
             } else {
                 classify(&error, self.by_proxy)
             }
         };
-        let mut reply = self.build(request, timeout)?.send().await.map_err(failed)?;
+        let sent = self.build(request, altogether)?.send();
+        let mut reply = within(until_reply, sent).await?.map_err(failed)?;
         if reply
             .content_length()
             .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > limit))
@@ -118,7 +121,10 @@ impl Transport for Https {
             return Err(TransportError::TooLarge(limit));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = reply.chunk().await.map_err(failed)? {
+        while let Some(chunk) = within(REQUEST_TIMEOUT, reply.chunk())
+            .await?
+            .map_err(failed)?
+        {
             if chunk.len() > limit.saturating_sub(body.len()) {
                 return Err(TransportError::TooLarge(limit));
             }
@@ -173,9 +179,25 @@ impl Https {
     }
 }
 
-fn timeout_for(body_bytes: usize) -> Duration {
-    let seconds = u64::try_from(body_bytes).unwrap_or(u64::MAX) / u64::from(SLOWEST_BYTES_PER_S);
-    REQUEST_TIMEOUT.saturating_add(Duration::from_secs(seconds))
+async fn within<T>(limit: Duration, done: impl Future<Output = T>) -> Result<T, TransportError> {
+    tokio::time::timeout(limit, done)
+        .await
+        .map_err(|_| TransportError::TimedOut(limit))
+}
+
+/// How long the reply may take to begin, and to end.
+fn times_for(request_bytes: usize, reply_max_bytes: usize) -> (Duration, Duration) {
+    let until_reply = REQUEST_TIMEOUT.saturating_add(time_to_carry(request_bytes));
+    (
+        until_reply,
+        until_reply.saturating_add(time_to_carry(reply_max_bytes)),
+    )
+}
+
+/// How long the slowest connection takes for so many bytes.
+fn time_to_carry(bytes: usize) -> Duration {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    Duration::from_secs(bytes / u64::from(SLOWEST_BYTES_PER_S))
 }
 
 fn headers(map: &HeaderMap) -> Result<Vec<(String, String)>, TransportError> {

@@ -394,9 +394,19 @@ async fn a_key_that_cannot_be_used_is_not_mistaken_for_a_server_that_refuses() {
     }
 }
 
-#[test]
-fn a_long_body_has_longer() {
-    assert_eq!(timeout_for(0), Duration::from_secs(60));
-    assert_eq!(timeout_for(1 << 20), Duration::from_secs(60 + 256));
-    assert!(timeout_for(usize::MAX) > Duration::from_secs(60));
+#[tokio::test]
+async fn a_long_body_has_longer_in_either_direction_and_a_silent_server_does_not() {
+    let minute = Duration::from_secs(60);
+    let carried = minute + Duration::from_secs(256);
+    assert_eq!(times_for(0, 0), (minute, minute));
+    assert_eq!(times_for(1 << 20, 0), (carried, carried));
+    let policy = candour_wire::limits::POLICY_MAX_BYTES;
+    assert_eq!(times_for(0, policy), (minute, carried));
+    assert!(times_for(usize::MAX, usize::MAX).0 > minute);
+
+    let silence = std::future::pending::<()>();
+    assert_eq!(
+        within(Duration::ZERO, silence).await,
+        Err(TransportError::TimedOut(Duration::ZERO))
+    );
 }
