@@ -20,6 +20,7 @@ use zip::result::ZipError;
 
 pub use check::ArchiveRefusal;
 use check::Metered;
+pub(crate) use check::is_safe_path;
 
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, Format, ImportError, Options, import, sniff};

@@ -6,6 +6,7 @@ use std::fmt;
 use candour_wire::Digest;
 
 use crate::Stamp;
+use crate::archive::is_safe_path;
 
 /// A file that belongs to a message.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Attachment<'c> {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place<'c> {
-    /// In a file beside the chat's text, at this path in the export.
+    /// In a file beside the chat's text, at this path in the export: relative, without `..`.
     Beside(Cow<'c, str>),
     /// In the message itself; see [`Message::embedded`](crate::Message::embedded).
     Embedded(usize),
@@ -39,11 +40,22 @@ impl<'c> Attachment<'c> {
     /// A file beside the chat's text whose name is its path.
     pub(crate) fn named(name: Cow<'c, str>) -> Self {
         Self {
-            place: Place::Beside(name.clone()),
+            place: Place::beside(name.clone()),
             name,
             media_type: None,
             bytes: None,
             sha256: None,
+        }
+    }
+}
+
+impl<'c> Place<'c> {
+    /// A file at `path`, or none where that leads out of the export.
+    pub(crate) fn beside(path: Cow<'c, str>) -> Self {
+        if is_safe_path(&path) {
+            Self::Beside(path)
+        } else {
+            Self::LeftOut
         }
     }
 }

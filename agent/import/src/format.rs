@@ -10,7 +10,7 @@ use std::fmt;
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, ImportError, Options, Stamp};
-use crate::{signal, whatsapp};
+use crate::{signal, telegram, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +20,8 @@ pub enum Format {
     WhatsAppText,
     /// The `main.jsonl` of a Signal export.
     Signal,
+    /// The `result.json` of Telegram Desktop, of one chat or of an account.
+    Telegram,
     /// A zip archive; see [`Export`](crate::Export).
     Zip,
 }
@@ -31,6 +33,7 @@ impl Format {
         match self {
             Self::WhatsAppText => "whatsapp_text",
             Self::Signal => "signal_jsonl",
+            Self::Telegram => "telegram_json",
             Self::Zip => "zip",
         }
     }
@@ -42,6 +45,7 @@ impl Format {
         match self {
             Self::WhatsAppText => Some("whatsapp"),
             Self::Signal => Some("signal"),
+            Self::Telegram => Some("telegram"),
             Self::Zip => None,
         }
     }
@@ -82,6 +86,9 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     if signal::looks_like(start) {
         return Some(Format::Signal);
     }
+    if telegram::looks_like(start) {
+        return Some(Format::Telegram);
+    }
     whatsapp::looks_like(start).then_some(Format::WhatsAppText)
 }
 
@@ -116,6 +123,7 @@ pub fn import_files<'a>(
     match recognise(files)? {
         Format::WhatsAppText => whatsapp::import(single(files)?, options),
         Format::Signal => signal::import(single(files)?, options),
+        Format::Telegram => telegram::import(single(files)?, options),
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
@@ -129,6 +137,7 @@ pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summa
     match recognise(files)? {
         Format::WhatsAppText => Ok(vec![summary(&import_files(files, options)?)]),
         Format::Signal => signal::conversations(single(files)?),
+        Format::Telegram => telegram::conversations(single(files)?),
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }

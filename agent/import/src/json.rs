@@ -191,7 +191,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// A value as it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Value<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Value<'a> {

@@ -46,6 +46,7 @@ mod people;
 mod row;
 mod signal;
 mod stamp;
+mod telegram;
 mod whatsapp;
 mod words;
 

@@ -1,20 +1,21 @@
 //! Authors by what the export calls them, each once.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::ImportError;
 use crate::limits::PEOPLE_MAX;
 use crate::row::NOBODY;
 
-/// Numbers keys in the order in which they come; a key is a slice of the source.
-pub(crate) struct Interner<'a> {
-    known: HashMap<&'a [u8], u32>,
-    keys: Vec<&'a [u8]>,
+/// Numbers keys, which are slices of the source, in the order in which they come.
+pub(crate) struct Interner<K> {
+    known: HashMap<K, u32>,
+    keys: Vec<K>,
     /// The last one asked for: people write several messages in a row.
     last: u32,
 }
 
-impl<'a> Interner<'a> {
+impl<K: Copy + Eq + Hash> Interner<K> {
     pub(crate) fn new() -> Self {
         Self {
             known: HashMap::new(),
@@ -24,11 +25,11 @@ impl<'a> Interner<'a> {
     }
 
     /// The number of `key`.
-    pub(crate) fn number(&mut self, key: &'a [u8]) -> Result<u32, ImportError> {
+    pub(crate) fn number(&mut self, key: K) -> Result<u32, ImportError> {
         if self.keys.get(self.last as usize) == Some(&key) {
             return Ok(self.last);
         }
-        if let Some(number) = self.known.get(key) {
+        if let Some(number) = self.known.get(&key) {
             self.last = *number;
             return Ok(*number);
         }
@@ -43,7 +44,7 @@ impl<'a> Interner<'a> {
     }
 
     /// The keys, in the order of their numbers.
-    pub(crate) fn keys(&self) -> &[&'a [u8]] {
+    pub(crate) fn keys(&self) -> &[K] {
         &self.keys
     }
 }

@@ -248,6 +248,13 @@ impl Row {
         }
     }
 
+    /// Whether it is dated more than `jitter` units before `before`, counted as it counts.
+    pub(crate) fn is_before(&self, before: &Self, jitter: u64) -> bool {
+        self.clock != Clock::None
+            && self.clock == before.clock
+            && self.time.saturating_add(jitter) < before.time
+    }
+
     pub(crate) fn doubt(&mut self, doubt: Doubt) {
         self.flags |= doubt.bit();
     }

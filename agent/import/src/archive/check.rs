@@ -178,6 +178,11 @@ fn check(entry: &ZipFileEntry<'_>) -> Result<String, ArchiveRefusal> {
     Ok(name)
 }
 
+/// Whether a path stays inside its folder, on any system.
+pub(crate) fn is_safe_path(path: &str) -> bool {
+    safe_path(path).is_ok()
+}
+
 /// Whether a name stays inside the folder it would be unpacked to, on any system.
 fn safe_path(name: &str) -> Result<(), ArchiveRefusal> {
     let path = name.strip_suffix('/').unwrap_or(name);

@@ -48,7 +48,7 @@ impl Paths {
                     let folder = stem.get(..2).unwrap_or_default();
                     let dot = if extension.is_some() { "." } else { "" };
                     let extension = extension.unwrap_or_default();
-                    Place::Beside(Cow::Owned(format!(
+                    Place::beside(Cow::Owned(format!(
                         "{FOLDER}{folder}/{stem}{dot}{extension}"
                     )))
                 }
