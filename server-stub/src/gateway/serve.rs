@@ -15,7 +15,7 @@ use super::listener::Listener;
 use super::tls::{self, ServerCertificate, TlsError};
 use super::{Gateway, follow};
 use crate::config::Config;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// The gateway cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -42,14 +42,18 @@ pub struct Bound {
     pub ops: SocketAddr,
 }
 
-/// Serves until `stop` completes; then accepts nothing more, finishes what was taken for at most
-/// the configured time, and closes the store.
+/// How often the store is asked whether it still works.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Serves until `stop` completes or the store fails; then accepts nothing more, finishes what was
+/// taken for at most the configured time, and closes the store.
 ///
 /// `ready` is called once, when all three ports accept connections.
 ///
 /// # Errors
 ///
-/// When it cannot begin; once it serves, nothing but `stop` ends it.
+/// When it cannot begin, and [`StoreError::Failed`] when the store failed while it served: nobody
+/// can say what is on the disk then, so whoever supervises the process starts it anew.
 pub async fn serve(
     gateway: Gateway,
     config: &Config,
@@ -94,8 +98,14 @@ pub async fn serve(
         told,
     ));
     ready(&bound);
-    stop.await;
-    tracing::info!("stopping: requests that were taken are finished first");
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        () = failure(gateway.store.as_ref()) => Err(StoreError::Failed.into()),
+    };
+    match &ended {
+        Ok(()) => tracing::info!("stopping: requests that were taken are finished first"),
+        Err(_) => tracing::error!("stopping: the store has failed and must be opened anew"),
+    }
     // Nobody listening any more is no fault.
     let _ = tell.send(true);
     let grace = Duration::from_secs(config.shutdown_grace_s.into());
@@ -106,7 +116,15 @@ pub async fn serve(
         tasks.shutdown().await;
     }
     gateway.store.close().await;
-    Ok(())
+    ended
+}
+
+/// Completes when the store has failed.
+async fn failure(store: &dyn Store) {
+    let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
+    while store.healthy() {
+        ticks.tick().await;
+    }
 }
 
 /// Takes a port, and says which.

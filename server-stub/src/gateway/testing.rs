@@ -49,6 +49,7 @@ impl Clock for StoppedClock {
 /// A gateway with one department and its first policy.
 pub(super) struct World {
     pub(super) gateway: Gateway,
+    pub(super) store: Arc<SqliteStore>,
     pub(super) records_key: RecordsPrivateKey,
     pub(super) log: LogVerifier,
     _dir: tempfile::TempDir,
@@ -76,7 +77,7 @@ impl World {
         )
         .unwrap();
         let gateway = Gateway::new(Parts {
-            store,
+            store: store.clone(),
             clock: Arc::new(StoppedClock),
             authority: Authority::make("HM Treasury", now()).unwrap(),
             enrolled: Arc::new(EnrolledKeys::default()),
@@ -86,6 +87,7 @@ impl World {
         });
         Self {
             gateway,
+            store,
             records_key,
             log,
             _dir: dir,

@@ -77,6 +77,23 @@ async fn a_stop_closes_idle_connections_and_finishes_the_request_that_was_taken(
 }
 
 #[tokio::test]
+async fn a_store_that_has_failed_ends_the_server_with_an_error() {
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    let (config, certificate) = (config(&[]), certificate(&world, &dir));
+    let (tell_bound, bound) = oneshot::channel();
+    let ready = |bound: &Bound| tell_bound.send(*bound).unwrap();
+    let never = std::future::pending();
+    let served = serve(world.gateway.clone(), &config, certificate, ready, never);
+    let failing = async {
+        bound.await.unwrap();
+        world.store.fail_a_sync().await;
+    };
+    let (served, ()) = tokio::join!(served, failing);
+    assert!(matches!(served, Err(ServeError::Store(StoreError::Failed))));
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let world = World::new();
     let dir = tempfile::tempdir().unwrap();

@@ -172,19 +172,26 @@ async fn a_full_disk_keeps_nothing_is_told_and_is_over_when_there_is_room() {
     );
 }
 
+impl SqliteStore {
+    /// Makes a commit fail as it does when the disk does not take a sync.
+    pub(crate) async fn fail_a_sync(&self) {
+        let failed = self
+            .write::<(), StoreError, _>(|_| {
+                let error = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
+                Err(Fault::Sqlite(rusqlite::Error::SqliteFailure(error, None)))
+            })
+            .await;
+        assert!(matches!(failed, Err(StoreError::Failed)));
+    }
+}
+
 #[tokio::test]
 async fn a_failed_sync_stops_everything_until_a_restart() {
     let backend = Sqlite::empty();
     backend.open().close().await;
     let store = backend.open_as_is().unwrap();
     let mut phone = Phone::enrolled(&*store, "a").await;
-    let failed = store
-        .write::<(), StoreError, _>(|_| {
-            let error = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
-            Err(Fault::Sqlite(rusqlite::Error::SqliteFailure(error, None)))
-        })
-        .await;
-    assert!(matches!(failed, Err(StoreError::Failed)));
+    store.fail_a_sync().await;
     assert!(!store.healthy());
     let record = phone.next(declaration());
     let refused = phone
