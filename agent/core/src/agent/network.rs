@@ -51,7 +51,9 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// When the handset has a certificate that works, or the department refuses.
+    /// When the handset has a certificate that works, or the department refuses. Once the
+    /// certificate is on disk the phone is enrolled, and whatever fails after that is left to the
+    /// next sync.
     pub async fn enrol(&self, token: Sensitive<String>) -> Result<Enrolment, AgentError> {
         let _alone = self.syncing.try_lock().map_err(|_| AgentError::Busy)?;
         if self.certificate_works()? {
@@ -83,12 +85,15 @@ impl Agent {
         let (handset, expires) = (identity.handset.clone(), identity.not_after);
         self.take_identity(identity);
         // The policy comes with the first sync; that it cannot come yet does not undo enrolment.
-        let report = self.sync_alone().await?;
-        if let PolicyOutcome::Kept(failure) = &report.policy {
-            tracing::warn!(
-                code = failure.code.as_str(),
-                "enrolled, but there is no policy yet"
-            );
+        let problem = match self.sync_alone().await {
+            Ok(report) => match report.policy {
+                PolicyOutcome::Kept(failure) => Some(failure.code),
+                _ => report.failure.map(|failure| failure.code),
+            },
+            Err(error) => Some(error.code()),
+        };
+        if let Some(code) = problem {
+            tracing::warn!(code = code.as_str(), "enrolled, but the first sync failed");
         }
         Ok(Enrolment {
             handset,

@@ -1,4 +1,5 @@
 mod damage;
+mod enrol;
 mod files;
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -142,12 +143,16 @@ impl Phone {
     }
 
     fn agent(&self) -> Agent {
+        self.agent_with(NoNetwork)
+    }
+
+    fn agent_with(&self, connector: impl crate::ports::Connector + 'static) -> Agent {
         let platform = Platform {
             home: Arc::new(self.home.clone()),
             clock: self.clock.clone(),
             keys: self.keys.clone(),
             probe: self.probe.clone(),
-            connector: Arc::new(NoNetwork),
+            connector: Arc::new(connector),
             events: Arc::new(Silent),
         };
         Agent::open(self.config.clone(), platform).unwrap()
@@ -375,21 +380,6 @@ fn a_clock_years_ahead_makes_no_declaration_late_and_no_certificate_expired() {
     let problems = agent.status().unwrap().problems;
     let codes: Vec<&str> = problems.iter().map(|p| p.code.as_str()).collect();
     assert_eq!(codes, ["clock_wrong"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_phone_whose_certificate_has_expired_can_enrol_again_without_losing_what_waits() {
-    let phone = Phone::enrolled();
-    let agent = phone.agent();
-    let id = agent
-        .declare(agent.preview(&draft()).unwrap(), None)
-        .unwrap();
-    let enrol = || agent.enrol(Sensitive::from("token"));
-    assert_eq!(enrol().await.unwrap_err().code(), Code::AlreadyEnrolled);
-    phone.pass_hours(31 * 24);
-    // The test has no network, so this is as far as it gets.
-    assert_eq!(enrol().await.unwrap_err().code(), Code::Unreachable);
-    assert_eq!(agent.sent().unwrap()[0].id, id);
 }
 
 #[test]
