@@ -5,6 +5,7 @@
 
 use candour_wire::Problem;
 use candour_wire::api::{BatchReply, BatchRequest, UploadStatus};
+use candour_wire::content::{DeclarationContent, WithdrawalContent};
 use candour_wire::policy::Policy;
 use candour_wire::record::{Kind, Record};
 use serde::Serialize;
@@ -41,6 +42,35 @@ fn every_kind_of_record_is_frozen() {
         assert_eq!(record.body.kind(), kind);
         assert_eq!(Kind::parse(kind.as_str()), Some(kind));
     }
+}
+
+/// Everybody and everything in these is invented, and the key that stands with the file is 32 zero
+/// bytes: it opens nothing.
+#[test]
+fn what_is_inside_the_seal_is_frozen() {
+    let content: DeclarationContent = assert_frozen("declaration_content");
+    assert_frozen::<WithdrawalContent>("withdrawal_content");
+
+    // What version 1 leaves out where it is empty, a reader does without.
+    let mut least = fixture("declaration_content");
+    let members = least.as_object_mut().unwrap();
+    for optional in [
+        "participants",
+        "handling",
+        "reason",
+        "exceptional_circumstances",
+        "on_behalf_of",
+        "messages",
+        "substance",
+        "attachments",
+        "source",
+        "late_days",
+    ] {
+        assert!(members.remove(optional).is_some(), "{optional}");
+    }
+    let read: DeclarationContent = serde_json::from_value(least.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), least);
+    assert_eq!(read.occurred, content.occurred);
 }
 
 #[test]
