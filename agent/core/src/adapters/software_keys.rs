@@ -162,7 +162,12 @@ impl KeyStore for SoftwareKeys {
         let mut loaded = self.lock();
         *loaded = None;
         self.destroy_unfinished()?;
-        destroy_pair(&self.dir)
+        destroy_pair(&self.dir)?;
+        // Whatever else is in there is not this adapter's, and keeps the directory.
+        match fs::remove_dir(&self.dir) {
+            Ok(()) => files::sync_parent(&self.dir).map_err(|error| unavailable(&self.dir, &error)),
+            Err(_) => Ok(()),
+        }
     }
 }
 

@@ -101,6 +101,20 @@ fn what_a_crash_left_of_making_keys_is_cleared_away() {
 }
 
 #[test]
+fn destroyed_keys_leave_no_directory_but_one_that_holds_something_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("keys");
+    let keys = SoftwareKeys::open(&dir);
+    keys.create().unwrap();
+    keys.destroy().unwrap();
+    assert!(!dir.exists());
+    keys.create().unwrap();
+    fs::write(dir.join("notes.txt"), b"the holder's").unwrap();
+    keys.destroy().unwrap();
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+}
+
+#[test]
 fn half_a_pair_is_refused_and_kept() {
     for lost in 0..2 {
         let dir = tempfile::tempdir().unwrap();
