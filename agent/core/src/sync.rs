@@ -17,6 +17,7 @@
 //! | failure | records | the sync |
 //! |---|---|---|
 //! | no connection, TLS, 401, 429, 5xx | wait | ends; tried again after [`backoff`] |
+//! | enrolment withdrawn or run out | wait | ends; tried again when the next one would be due anyway |
 //! | one record is refused for what it says | that one is set aside and shown | goes on with the rest |
 //! | one record does not fit the server's chain | chained anew onto the server's head | goes on |
 //! | a receipt or the log does not prove what it should | wait | ends; [`SyncState::alarm`] stays until a person clears it |
@@ -143,6 +144,20 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Whether only people of the department can mend it, so that to try again soon is of no use.
+    /// An untrusted server is not among these: it may be a hotel's network, left in a minute.
+    const fn waits_for_the_department(&self) -> bool {
+        matches!(
+            self.code,
+            Code::HandsetRevoked
+                | Code::CertificateExpired
+                | Code::CertificateRefused
+                | Code::LogForked
+                | Code::ReceiptInvalid
+                | Code::CheckpointInvalid
+        )
+    }
+
     /// A failure without more to say.
     #[must_use]
     pub const fn new(code: Code) -> Self {

@@ -422,10 +422,15 @@ impl<O: LendOutbox> Driver<O> {
                     code: failure.code,
                     detail: failure.detail.clone(),
                 });
-                backoff::plus(
+                let soon = backoff::plus(
                     now,
                     backoff::after_failure(state.failures, failure.retry_after, jitter),
-                )
+                );
+                if failure.waits_for_the_department() {
+                    soon.max(backoff::after_success(now, schedule.as_ref(), jitter))
+                } else {
+                    soon
+                }
             }
             None if machine.cut_short() => backoff::after_record(now, schedule.as_ref(), jitter),
             None => {

@@ -114,8 +114,11 @@ impl SyncState {
     /// from the next checkpoint on; after any other alarm it must still continue the one that
     /// this handset saw. Receipts that are stored keep the checkpoints that they lead to.
     pub fn clear_alarm(&mut self) {
-        let forked = |alarm: Alarm| alarm.code == Code::LogForked;
-        self.log_anew |= self.alarm.take().is_some_and(forked);
+        if let Some(alarm) = self.alarm.take() {
+            self.log_anew |= alarm.code == Code::LogForked;
+            // The alarm had put the next sync off.
+            self.next_attempt = None;
+        }
     }
 
     /// Whether a sync is due by itself. A time further ahead than any schedule or server asks for

@@ -215,6 +215,38 @@ async fn a_troubled_server_is_left_alone_for_as_long_as_it_asks() {
 }
 
 #[tokio::test]
+async fn what_only_the_department_can_mend_is_not_tried_again_within_the_minute() {
+    let mut phone = Phone::new();
+    phone.heartbeat();
+    assert_eq!(phone.sync().await.failure, None);
+    let mut wait = async |trouble: Trouble| {
+        phone.department.trouble("/v1/policy", trouble);
+        let report = phone.sync().await;
+        assert!(report.failure.is_some());
+        report.next_attempt.duration_since(phone.clock.now())
+    };
+    for code in [Code::HandsetRevoked, Code::CertificateRefused] {
+        let wait = wait(Trouble::Answers(problem(code, &[]))).await.as_secs();
+        assert!((21_600..=22_200).contains(&wait), "{code}: {wait}");
+    }
+    let untrusted = Trouble::Fails(TransportError::ServerNotTrusted("a hotel".into()));
+    assert!(wait(untrusted).await.as_secs() <= 120, "it may pass");
+
+    phone.department.state.lock().unwrap().leaves.clear();
+    phone.declare(&[]);
+    let report = phone.sync().await;
+    assert_eq!(
+        report.failure.map(|failure| failure.code),
+        Some(Code::LogForked)
+    );
+    let wait = report.next_attempt.duration_since(phone.clock.now());
+    assert!(wait.as_secs() >= 21_600, "{wait}");
+    let mut state = phone.state();
+    state.clear_alarm();
+    assert!(state.due(phone.clock.now(), None), "a person has looked");
+}
+
+#[tokio::test]
 async fn tls_failures_and_401_pause_the_queue_and_condemn_no_record() {
     let refused = problem(Code::CertificateRefused, &[]);
     let troubles = [
