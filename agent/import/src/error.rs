@@ -35,6 +35,17 @@ pub enum ImportError {
     /// The conversation has more authors than [`PEOPLE_MAX`](crate::limits::PEOPLE_MAX).
     #[error("the conversation has more than {} authors", crate::limits::PEOPLE_MAX)]
     TooManyPeople,
+    /// One message alone is larger than
+    /// [`STREAM_MESSAGE_MAX_BYTES`](crate::limits::STREAM_MESSAGE_MAX_BYTES).
+    #[error(
+        "one message of the chat has more than {} bytes",
+        crate::limits::STREAM_MESSAGE_MAX_BYTES
+    )]
+    MessageTooLarge,
+    /// A chat that is read in parts has more than
+    /// [`STREAM_NAMES_MAX`](crate::limits::STREAM_NAMES_MAX) names, or longer ones.
+    #[error("the chat has more than {} names", crate::limits::STREAM_NAMES_MAX)]
+    TooManyNames,
     /// The export holds several conversations; ask the holder which one.
     #[error("the export holds {0} conversations, and none was chosen")]
     NeedsConversation(usize),
@@ -78,6 +89,8 @@ impl ImportError {
             Self::NeedsDateOrder | Self::DateOrderImpossible(_) => Code::ImportNeedsDateOrder,
             Self::TooLarge { .. }
             | Self::TooManyMessages
+            | Self::MessageTooLarge
+            | Self::TooManyNames
             | Self::TooManyFiles
             | Self::TooManyPeople => Code::ImportTooLarge,
             Self::Archive(_) => Code::ImportArchiveRefused,

@@ -59,4 +59,4 @@ pub use message::Message;
 pub use options::{DateOrder, EmbeddedHeaders, Options, OrderBasis};
 pub use row::{Doubt, RowKind};
 pub use stamp::Stamp;
-pub use whatsapp::{Layout, title_from_name};
+pub use whatsapp::{ChatStream, Layout, Part, title_from_name};

@@ -57,3 +57,14 @@ pub const RATIO_MAX: u64 = 200;
 /// Entries that inflate to less than this, in bytes, may have any ratio: a small file of blanks
 /// harms nobody.
 pub const RATIO_FREE_BYTES: u64 = 4 << 20;
+
+/// Longest message of a chat that is read in parts, in bytes. A message is held whole, and no
+/// app's is a tenth of this; what is longer is not a chat.
+pub const STREAM_MESSAGE_MAX_BYTES: u64 = 4 << 20;
+
+/// Most names in a chat that is read in parts: a group has at most 1,024 members, and some rows of
+/// the app look as if they had a name.
+pub const STREAM_NAMES_MAX: usize = 16_384;
+
+/// How long these names may be together, in bytes: 64 each.
+pub const STREAM_NAMES_MAX_BYTES: usize = 64 * STREAM_NAMES_MAX;

@@ -21,10 +21,13 @@ mod header;
 mod order;
 mod phrases;
 mod scan;
+mod stream;
 mod title;
 
+use authors::Survey;
 use classify::attachment_name;
 pub use header::Layout;
+pub use stream::{ChatStream, Part};
 pub use title::title_from_name;
 
 use std::borrow::Cow;
@@ -42,53 +45,43 @@ pub(crate) fn looks_like(start: &[u8]) -> bool {
     scan::first_header(start).is_some()
 }
 
-/// A chat while it is being read.
-pub(crate) struct Chat<'a> {
-    source: &'a [u8],
-    rows: Vec<Row>,
-    /// Where each author's name first stands in the source.
-    authors: Vec<Range<u32>>,
-    title: Option<String>,
-}
-
-impl Chat<'_> {
-    fn end(&self, index: usize) -> u32 {
-        // Imports refuse sources over TEXT_MAX_BYTES, which is under 4 GiB.
-        let len = u32::try_from(self.source.len()).unwrap_or(u32::MAX);
-        self.rows
-            .get(index.saturating_add(1))
-            .map_or(len, |row| row.start)
-    }
-}
-
 pub(crate) fn import<'a>(
     source: &'a [u8],
     options: &Options<'_>,
 ) -> Result<Conversation<'a>, ImportError> {
     let scan::Scan {
-        shape,
         mut rows,
-        authors,
+        mut authors,
+        figures,
     } = scan::scan(source)?;
-    let (order, basis) = order::decide(&rows, shape.year, options.date_order)?;
-    fit::resolve(&mut rows, order, options.embedded);
+    let shape = figures.shape;
+    let (order, basis) = order::decide(&figures.tally, shape.year, options.date_order)?;
+    fit::resolve(&mut rows, &figures.usual, order, options.embedded);
     fit::time(&mut rows, options.embedded);
     rows.shrink_to_fit();
 
-    let mut chat = Chat {
-        source,
-        rows,
-        authors,
-        title: options.title.map(str::to_owned),
-    };
-    describe(&mut chat, options);
-    authors::settle(&mut chat, options);
+    let mut survey = Survey::new();
+    let sound = std::str::from_utf8(source).is_ok();
+    each_with_end(&mut rows, source, |row, _, whole| {
+        describe(row, whole, sound, options);
+        survey.add(row, body(row, whole), options);
+    });
+    let names: Vec<&[u8]> = authors.iter().map(|name| span(source, name)).collect();
+    let settled = survey.settle(&names, options.title);
+    each_with_end(&mut rows, source, |row, index, whole| {
+        settled.apply(row, index == 0, body(row, whole), options);
+    });
+    for (author, range) in authors.iter_mut().enumerate() {
+        if let Some(longer) = settled.longer_range(author, range) {
+            *range = longer;
+        }
+    }
     Ok(Conversation {
         format: Format::WhatsAppText,
         files: Files::one(source),
-        rows: chat.rows,
-        authors: Authors::Spans(chat.authors),
-        title: chat.title,
+        rows,
+        authors: Authors::Spans(authors),
+        title: settled.title,
         headers: Some(Headers {
             layout: shape.layout,
             order,
@@ -97,6 +90,30 @@ pub(crate) fn import<'a>(
         caveats: Vec::new(),
         dialect: Box::new(WhatsApp),
     })
+}
+
+/// Calls `each` with every row, its place and its bytes.
+fn each_with_end(rows: &mut [Row], source: &[u8], mut each: impl FnMut(&mut Row, usize, &[u8])) {
+    // Imports refuse sources over TEXT_MAX_BYTES, which is under 4 GiB.
+    let len = u32::try_from(source.len()).unwrap_or(u32::MAX);
+    for index in 0..rows.len() {
+        let end = rows.get(index + 1).map_or(len, |next| next.start);
+        if let Some(row) = rows.get_mut(index) {
+            let whole = span(source, &(row.start..end));
+            each(row, index, whole);
+        }
+    }
+}
+
+fn body<'w>(row: &Row, whole: &'w [u8]) -> &'w [u8] {
+    let at = row.body.saturating_sub(row.start) as usize;
+    whole.get(at..).unwrap_or_default()
+}
+
+fn span<'a>(source: &'a [u8], range: &Range<u32>) -> &'a [u8] {
+    source
+        .get(range.start as usize..range.end as usize)
+        .unwrap_or_default()
 }
 
 /// How a WhatsApp chat's rows are shown.
@@ -116,32 +133,18 @@ impl Dialect for WhatsApp {
     }
 }
 
-/// Fills in what each row is, and what is wrong with its bytes.
-fn describe(chat: &mut Chat<'_>, options: &Options<'_>) {
-    let sound = std::str::from_utf8(chat.source).is_ok();
-    for index in 0..chat.rows.len() {
-        let end = chat.end(index);
-        let Some(row) = chat.rows.get_mut(index) else {
-            break;
-        };
-        let whole = chat
-            .source
-            .get(row.start as usize..end as usize)
-            .unwrap_or_default();
-        let body = chat
-            .source
-            .get(row.body as usize..end as usize)
-            .unwrap_or_default();
-        if row.author != crate::row::NOBODY {
-            let (kind, edited) = classify::classify(body, options.attachments);
-            row.kind = kind;
-            row.flags |= if edited { EDITED } else { 0 };
-        }
-        if !sound && std::str::from_utf8(whole).is_err() {
-            row.doubt(Doubt::InvalidUtf8);
-        }
-        if body.len() > MESSAGE_MAX_BYTES {
-            row.doubt(Doubt::TooLong);
-        }
+/// Fills in what a row is, and what is wrong with its bytes; `sound` when they are UTF-8 for sure.
+fn describe(row: &mut Row, whole: &[u8], sound: bool, options: &Options<'_>) {
+    let body = body(row, whole);
+    if row.author != crate::row::NOBODY {
+        let (kind, edited) = classify::classify(body, options.attachments);
+        row.kind = kind;
+        row.flags |= if edited { EDITED } else { 0 };
+    }
+    if !sound && std::str::from_utf8(whole).is_err() {
+        row.doubt(Doubt::InvalidUtf8);
+    }
+    if body.len() > MESSAGE_MAX_BYTES {
+        row.doubt(Doubt::TooLong);
     }
 }

@@ -1,6 +1,7 @@
 //! Names that hold a colon, rows that nobody wrote, people who appear once.
 
-use super::Chat;
+use std::ops::Range;
+
 use super::chars::LRM;
 use super::classify::{classify, first_line};
 use super::phrases::ENCRYPTION_NOTICE;
@@ -22,40 +23,311 @@ const ONE_OFF_ROWS: usize = 20;
 /// Longest second part of a name, in bytes.
 const SECOND_PART_MAX_BYTES: usize = 100;
 
-/// Settles who wrote what. Runs last: it needs the kinds.
-pub(crate) fn settle(chat: &mut Chat<'_>, options: &Options<'_>) {
-    quoted_titles(chat);
-    names_with_colons(chat, options);
-    rows_of_the_group(chat);
-    one_offs(chat);
+/// Counts what each author's rows have in common, in the order of the file, once each row's kind
+/// is known.
+pub(crate) struct Survey {
+    authors: Vec<Author>,
+    rows: usize,
+    first: Option<First>,
 }
 
-/// A row such as `Alice changed the group name to “Budget: final”` has its colon inside a
-/// quotation, so what stands before it is no name.
-fn quoted_titles(chat: &mut Chat<'_>) {
-    let mut counts = vec![0_u32; chat.authors.len()];
-    for row in &chat.rows {
-        if let Some(count) = counts.get_mut(row.author as usize) {
-            *count += 1;
+/// What is known of the rows under one name.
+#[derive(Clone, Default)]
+struct Author {
+    rows: u32,
+    kinds: Kinds,
+    second: Option<Second>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Kinds {
+    notices: u32,
+    others: u32,
+}
+
+impl Kinds {
+    fn add(&mut self, kind: RowKind) {
+        if kind == RowKind::Notice {
+            self.notices += 1;
+        } else {
+            self.others += 1;
         }
     }
-    let broken: Vec<bool> = chat
-        .authors
-        .iter()
-        .zip(counts)
-        .map(|(range, count)| count <= QUOTED_REPEATS && opens_quote(name(chat, range)))
-        .collect();
-    for row in &mut chat.rows {
-        if broken
-            .get(row.author as usize)
-            .is_some_and(|broken| *broken)
+
+    const fn only_notices(self) -> bool {
+        self.notices > 0 && self.others == 0
+    }
+}
+
+/// What the messages of one author say about a second colon.
+#[derive(Clone, Default)]
+struct Second {
+    /// The word before it; `None` once two messages differ.
+    word: Option<Box<[u8]>>,
+    /// Where the word first stands.
+    at: u32,
+    messages: u32,
+    /// A message is the app's own from after the second colon on, so the name reaches up to it.
+    certain: bool,
+    /// What the rows are from after the second colon on.
+    kinds: Kinds,
+}
+
+/// The first row: in a chat of two the opening notice stands under the other person's name.
+struct First {
+    author: u32,
+    /// Whether it is that notice, with the body as it was found and from a second colon on.
+    opens: bool,
+    opens_beyond: bool,
+}
+
+impl Survey {
+    pub(crate) const fn new() -> Self {
+        Self {
+            authors: Vec::new(),
+            rows: 0,
+            first: None,
+        }
+    }
+
+    /// Takes the next row, of whose bytes `body` are the body.
+    pub(crate) fn add(&mut self, row: &Row, body: &[u8], options: &Options<'_>) {
+        self.rows += 1;
+        let mut beyond = None;
+        if row.author != NOBODY {
+            let place = row.author as usize;
+            if self.authors.len() <= place {
+                self.authors.resize(place + 1, Author::default());
+            }
+            if let Some(author) = self.authors.get_mut(place) {
+                author.rows = author.rows.saturating_add(1);
+                author.kinds.add(row.kind);
+                beyond = author.second(row, body, options);
+            }
+        }
+        if self.first.is_none() {
+            self.first = Some(First {
+                author: row.author,
+                opens: opens(row.kind, body),
+                opens_beyond: beyond.is_some_and(|(kind, body)| opens(kind, body)),
+            });
+        }
+    }
+
+    /// What follows for each of the authors, whose names are given, and for the title.
+    pub(crate) fn settle(self, names: &[&[u8]], title: Option<&str>) -> Settled {
+        let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.authors.len());
+        let mut kinds: Vec<Kinds> = Vec::with_capacity(self.authors.len());
+        for (author, name) in self.authors.iter().zip(names) {
+            let verdict = author.verdict(name, title);
+            kinds.push(match &author.second {
+                _ if verdict.broken => Kinds::default(),
+                Some(second) if verdict.longer_by > 0 => second.kinds,
+                _ => author.kinds,
+            });
+            verdicts.push(verdict);
+        }
+        let full_name = |index: usize| {
+            let name = names.get(index).copied().unwrap_or_default();
+            verdicts
+                .get(index)
+                .and_then(|verdict| verdict.name.as_deref())
+                .unwrap_or(name)
+        };
+        let group = self.group(&kinds, names.len(), |index| {
+            title.is_some_and(|title| same_letters(full_name(index), title))
+        });
+        let title = title
+            .map(str::to_owned)
+            .or_else(|| group.map(|group| String::from_utf8_lossy(full_name(group)).into_owned()));
+        for (index, verdict) in verdicts.iter_mut().enumerate() {
+            verdict.group = group == Some(index);
+            verdict.one_off = self.rows >= ONE_OFF_ROWS && self.written(index, verdict) == 1;
+        }
+        Settled { verdicts, title }
+    }
+
+    /// On iOS the group's own rows carry the group's name as author, each marked as the app's. A
+    /// name all of whose rows are such is the group, not a person.
+    fn group(
+        &self,
+        kinds: &[Kinds],
+        names: usize,
+        is_titled: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let only_notices = |index: usize| kinds.get(index).is_some_and(|k| k.only_notices());
+        let titled = (0..kinds.len()).find(|index| only_notices(*index) && is_titled(*index));
+        let opening = self
+            .first
+            .as_ref()
+            .map(|first| first.author as usize)
+            .filter(|index| only_notices(*index) && names > 1);
+        let most = (0..kinds.len())
+            .filter(|index| only_notices(*index))
+            .max_by_key(|index| kinds.get(*index).map_or(0, |kinds| kinds.notices))
+            .filter(|index| kinds.get(*index).is_some_and(|kinds| kinds.notices > 1));
+        titled.or(opening).or(most)
+    }
+
+    /// How many rows somebody wrote under a name.
+    fn written(&self, index: usize, verdict: &Verdict) -> u32 {
+        let rows = self.authors.get(index).map_or(0, |author| author.rows);
+        let opening = self.first.as_ref().is_some_and(|first| {
+            first.author as usize == index
+                && if verdict.longer_by > 0 {
+                    first.opens_beyond
+                } else {
+                    first.opens
+                }
+        });
+        if verdict.broken || verdict.group {
+            0
+        } else {
+            rows - u32::from(opening && rows > 0)
+        }
+    }
+}
+
+impl Author {
+    /// Looks at what stands behind a second colon: what the row would be from there on.
+    fn second<'b>(
+        &mut self,
+        row: &Row,
+        body: &'b [u8],
+        options: &Options<'_>,
+    ) -> Option<(RowKind, &'b [u8])> {
+        if self
+            .second
+            .as_ref()
+            .is_some_and(|second| second.word.is_none())
         {
+            return None;
+        }
+        let found = match row.kind {
+            RowKind::Text | RowKind::Media => second_part(body),
+            // The app's own words follow the first colon, so the name ends there.
+            _ => None,
+        };
+        let second = self.second.get_or_insert_with(|| Second {
+            word: found.map(Into::into),
+            at: row.body,
+            ..Second::default()
+        });
+        second.messages = second.messages.saturating_add(1);
+        let word = found.filter(|found| second.word.as_deref() == Some(*found));
+        let Some(word) = word else {
+            second.word = None;
+            return None;
+        };
+        let rest = body.get(word.len() + 2..).unwrap_or_default();
+        let kind = classify(rest, options.attachments).0;
+        second.certain |= rest.starts_with(LRM)
+            || match kind {
+                RowKind::Deleted | RowKind::Omitted => true,
+                RowKind::Media => first_line(rest).ends_with(b")"),
+                _ => false,
+            };
+        second.kinds.add(kind);
+        Some((kind, rest))
+    }
+
+    fn verdict(&self, name: &[u8], title: Option<&str>) -> Verdict {
+        // A row such as `Alice changed the group name to “Budget: final”` has its colon inside a
+        // quotation, so what stands before it is no name.
+        let mut verdict = Verdict {
+            broken: self.rows <= QUOTED_REPEATS && opens_quote(name),
+            ..Verdict::default()
+        };
+        if verdict.broken {
+            return verdict;
+        }
+        let Some(second) = &self.second else {
+            return verdict;
+        };
+        let Some(word) = &second.word else {
+            return verdict;
+        };
+        let whole = [name, b": ", word].concat();
+        let titled = title.is_some_and(|title| same_letters(&whole, title));
+        verdict.unsure = !second.certain && !titled;
+        if second.certain || titled || second.messages >= NAME_REPEATS {
+            // At most SECOND_PART_MAX_BYTES and two.
+            verdict.longer_by = u32::try_from(word.len() + 2).unwrap_or(0);
+            verdict.word_at = second.at;
+            verdict.name = Some(whole);
+        }
+        verdict
+    }
+}
+
+/// What follows for each author.
+pub(crate) struct Settled {
+    verdicts: Vec<Verdict>,
+    /// The chat's title: as given, or the group's name.
+    pub(crate) title: Option<String>,
+}
+
+/// What follows for the rows under one name.
+#[derive(Default)]
+struct Verdict {
+    /// It is no name.
+    broken: bool,
+    /// By how many bytes the name is longer than up to its first colon, and the whole of it.
+    longer_by: u32,
+    name: Option<Vec<u8>>,
+    /// Where the part that makes it longer first stands.
+    word_at: u32,
+    unsure: bool,
+    group: bool,
+    one_off: bool,
+}
+
+impl Settled {
+    /// Settles one row, of whose bytes `body` are the body.
+    pub(crate) fn apply(&self, row: &mut Row, is_first: bool, body: &[u8], options: &Options<'_>) {
+        let Some(verdict) = self.verdicts.get(row.author as usize) else {
+            return;
+        };
+        if verdict.broken {
             row.body = row.start + u32::from(row.head);
             row.author = NOBODY;
             row.kind = RowKind::System;
             row.doubt(Doubt::AuthorUnsure);
+            return;
+        }
+        let mut body = body;
+        if verdict.longer_by > 0 {
+            row.body += verdict.longer_by;
+            body = body.get(verdict.longer_by as usize..).unwrap_or_default();
+            row.kind = classify(body, options.attachments).0;
+        }
+        if verdict.unsure {
+            row.doubt(Doubt::AuthorUnsure);
+        }
+        if row.kind == RowKind::Notice && (verdict.group || (is_first && opens(row.kind, body))) {
+            row.kind = RowKind::System;
+        }
+        if verdict.one_off && row.kind != RowKind::System {
+            row.doubt(Doubt::OneOffAuthor);
         }
     }
+
+    /// The whole name of an author whose name holds a colon.
+    pub(crate) fn longer_name(&self, author: usize) -> Option<&[u8]> {
+        self.verdicts.get(author)?.name.as_deref()
+    }
+
+    /// Where the whole name of an author whose name holds a colon stands, when `range` is the part
+    /// before its first colon.
+    pub(crate) fn longer_range(&self, author: usize, range: &Range<u32>) -> Option<Range<u32>> {
+        let verdict = self.verdicts.get(author).filter(|v| v.longer_by > 0)?;
+        let start = verdict.word_at.checked_sub(2 + (range.end - range.start))?;
+        Some(start..verdict.word_at + verdict.longer_by - 2)
+    }
+}
+
+fn opens(kind: RowKind, body: &[u8]) -> bool {
+    kind == RowKind::Notice && is_encryption_notice(body)
 }
 
 fn opens_quote(name: &[u8]) -> bool {
@@ -71,118 +343,8 @@ fn opens_quote(name: &[u8]) -> bool {
     unclosed || text.matches('"').count() % 2 == 1
 }
 
-/// What the messages of one author say about a second colon.
-#[derive(Clone, Copy)]
-struct Second {
-    /// Start and length of the word before it; `None` once two messages differ.
-    word: Option<(u32, u32)>,
-    messages: u32,
-    /// A message is the app's own from after the second colon on, so the name reaches up to it.
-    certain: bool,
-}
-
-/// What is done about an author whose messages all go on with the same word and a colon.
-#[derive(Clone, Copy, Default)]
-struct Longer {
-    /// By how many bytes the name is longer than up to its first colon.
-    by: u32,
-    unsure: bool,
-}
-
-fn names_with_colons(chat: &mut Chat<'_>, options: &Options<'_>) {
-    let seconds = second_words(chat, options);
-    let mut verdicts = vec![Longer::default(); seconds.len()];
-    for (author, second) in seconds.iter().enumerate() {
-        let Some(Second {
-            word: Some((_, len)),
-            messages,
-            certain,
-        }) = second
-        else {
-            continue;
-        };
-        let Some(range) = chat.authors.get(author) else {
-            continue;
-        };
-        let whole = range.start..range.end + 2 + len;
-        let titled = options
-            .title
-            .is_some_and(|title| same_letters(name(chat, &whole), title));
-        let joined = *certain || titled || *messages >= NAME_REPEATS;
-        if let Some(verdict) = verdicts.get_mut(author) {
-            verdict.by = if joined { len + 2 } else { 0 };
-            verdict.unsure = !*certain && !titled;
-        }
-        if joined && let Some(range) = chat.authors.get_mut(author) {
-            *range = whole;
-        }
-    }
-    for index in 0..chat.rows.len() {
-        let end = chat.end(index);
-        let Some(row) = chat.rows.get_mut(index) else {
-            break;
-        };
-        let Some(verdict) = verdicts.get(row.author as usize) else {
-            continue;
-        };
-        if verdict.by > 0 {
-            row.body += verdict.by;
-            row.kind = classify(span(chat.source, row.body, end), options.attachments).0;
-        }
-        if verdict.unsure {
-            row.doubt(Doubt::AuthorUnsure);
-        }
-    }
-}
-
-fn second_words(chat: &Chat<'_>, options: &Options<'_>) -> Vec<Option<Second>> {
-    let mut seconds: Vec<Option<Second>> = vec![None; chat.authors.len()];
-    for (index, row) in chat.rows.iter().enumerate() {
-        let Some(second) = seconds.get_mut(row.author as usize) else {
-            continue;
-        };
-        if second.is_some_and(|second| second.word.is_none()) {
-            continue;
-        }
-        let body = span(chat.source, row.body, chat.end(index));
-        let found = match row.kind {
-            RowKind::Text | RowKind::Media => second_part(body),
-            // The app's own words follow the first colon, so the name ends there.
-            _ => None,
-        };
-        let state = second.get_or_insert(Second {
-            word: found.map(|len| (row.body, len)),
-            messages: 0,
-            certain: false,
-        });
-        state.messages += 1;
-        match (state.word, found) {
-            (Some((start, len)), Some(found))
-                if span(chat.source, start, start + len) == span(body, 0, found) =>
-            {
-                let rest = body.get(found as usize + 2..).unwrap_or_default();
-                state.certain |= is_the_apps(rest, options);
-            }
-            _ => state.word = None,
-        }
-    }
-    seconds
-}
-
-/// Whether a body is the app's from its first byte on.
-fn is_the_apps(body: &[u8], options: &Options<'_>) -> bool {
-    if body.starts_with(LRM) {
-        return true;
-    }
-    match classify(body, options.attachments).0 {
-        RowKind::Deleted | RowKind::Omitted => true,
-        RowKind::Media => first_line(body).ends_with(b")"),
-        _ => false,
-    }
-}
-
-/// The length of what stands before another `: ` in the first line of `body`.
-fn second_part(body: &[u8]) -> Option<u32> {
+/// What stands before another `: ` in the first line of `body`.
+fn second_part(body: &[u8]) -> Option<&[u8]> {
     let line = first_line(body);
     let line = line
         .get(..line.len().min(SECOND_PART_MAX_BYTES))
@@ -192,7 +354,7 @@ fn second_part(body: &[u8]) -> Option<u32> {
     let word = line.get(..at)?;
     let plain =
         !word.iter().any(|byte| matches!(byte, b'<' | b'>' | b'\n')) && !word.starts_with(LRM);
-    plain.then(|| u32::try_from(at).ok()).flatten()
+    plain.then_some(word)
 }
 
 /// Titles become file names with some characters replaced, so letters and digits must do.
@@ -206,94 +368,8 @@ fn same_letters(name: &[u8], title: &str) -> bool {
     letters(&name) == letters(title) && !title.is_empty()
 }
 
-/// On iOS the group's own rows carry the group's name as author, each marked as the app's. A name
-/// all of whose rows are such is the group, not a person.
-fn rows_of_the_group(chat: &mut Chat<'_>) {
-    let mut notices = vec![(0_u32, 0_u32); chat.authors.len()];
-    for row in &chat.rows {
-        if let Some((notice, other)) = notices.get_mut(row.author as usize) {
-            if row.kind == RowKind::Notice {
-                *notice += 1
-            } else {
-                *other += 1
-            }
-        }
-    }
-    let only_notices = |author: usize| {
-        notices
-            .get(author)
-            .is_some_and(|(notice, other)| *notice > 0 && *other == 0)
-    };
-    let titled = (0..chat.authors.len()).find(|author| {
-        let range = chat.authors.get(*author);
-        only_notices(*author)
-            && chat
-                .title
-                .as_deref()
-                .zip(range)
-                .is_some_and(|(t, r)| same_letters(name(chat, r), t))
-    });
-    let opening = chat
-        .rows
-        .first()
-        .map(|row| row.author as usize)
-        .filter(|author| only_notices(*author) && notices.len() > 1);
-    let most = (0..notices.len())
-        .filter(|author| only_notices(*author))
-        .max_by_key(|author| notices.get(*author).map_or(0, |(notice, _)| *notice))
-        .filter(|author| notices.get(*author).is_some_and(|(notice, _)| *notice > 1));
-    let group = titled.or(opening).or(most);
-    if chat.title.is_none()
-        && let Some(range) = group.and_then(|group| chat.authors.get(group))
-    {
-        chat.title = Some(String::from_utf8_lossy(name(chat, range)).into_owned());
-    }
-
-    for index in 0..chat.rows.len() {
-        let end = chat.end(index);
-        let source = chat.source;
-        let Some(row) = chat.rows.get_mut(index) else {
-            break;
-        };
-        if row.kind != RowKind::Notice {
-            continue;
-        }
-        let of_group = group.is_some_and(|group| row.author as usize == group);
-        // In a chat of two the opening notice stands under the other person's name.
-        if of_group || (index == 0 && is_encryption_notice(span(source, row.body, end))) {
-            row.kind = RowKind::System;
-        }
-    }
-}
-
 fn is_encryption_notice(body: &[u8]) -> bool {
     ENCRYPTION_NOTICE
         .iter()
         .any(|part| memchr::memmem::find(body, part.as_bytes()).is_some())
-}
-
-fn one_offs(chat: &mut Chat<'_>) {
-    if chat.rows.len() < ONE_OFF_ROWS {
-        return;
-    }
-    let mut counts = vec![0_u32; chat.authors.len()];
-    let written = |row: &Row| row.kind != RowKind::System;
-    for row in chat.rows.iter().filter(|row| written(row)) {
-        if let Some(count) = counts.get_mut(row.author as usize) {
-            *count += 1;
-        }
-    }
-    for row in chat.rows.iter_mut().filter(|row| written(row)) {
-        if counts.get(row.author as usize) == Some(&1) {
-            row.doubt(Doubt::OneOffAuthor);
-        }
-    }
-}
-
-fn name<'a>(chat: &Chat<'a>, range: &std::ops::Range<u32>) -> &'a [u8] {
-    span(chat.source, range.start, range.end)
-}
-
-fn span(bytes: &[u8], start: u32, end: u32) -> &[u8] {
-    bytes.get(start as usize..end as usize).unwrap_or_default()
 }

@@ -9,7 +9,6 @@ use super::header::YearPlace;
 use super::scan::Raw;
 use crate::ImportError;
 use crate::options::{DateOrder, OrderBasis};
-use crate::row::Row;
 
 use DateOrder::{DayMonthYear, MonthDayYear, YearMonthDay};
 
@@ -19,38 +18,104 @@ pub(crate) const CLOCK_CHANGE_SECONDS: u64 = 3_600;
 /// Year of the first WhatsApp. A two-digit year before it is not one.
 const FIRST_SHORT_YEAR: u16 = 9;
 
-/// Decides the order of `rows`, whose `time` holds raw numbers.
+/// What every possible order would make of the headers, counted as they are read.
+pub(crate) struct Tally {
+    /// By order, as [`ORDERS`].
+    costs: [Cost; 3],
+    /// By pairs of orders, as [`PAIRS`]: whether both gave every header the same date.
+    same: [bool; 3],
+    first: Option<[u16; 3]>,
+    leading_moves: bool,
+    last_moves: bool,
+}
+
+const ORDERS: [DateOrder; 3] = [DayMonthYear, MonthDayYear, YearMonthDay];
+const PAIRS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
+
+impl Tally {
+    pub(crate) const fn new() -> Self {
+        Self {
+            costs: [Cost::NONE; 3],
+            same: [true; 3],
+            first: None,
+            leading_moves: false,
+            last_moves: false,
+        }
+    }
+
+    /// Counts the next header.
+    pub(crate) fn add(&mut self, raw: Raw, year: YearPlace) {
+        let is_first = self.first.is_none();
+        let first = *self.first.get_or_insert(raw.date);
+        self.leading_moves |= raw.date[0] != first[0];
+        self.last_moves |= raw.date[2] != first[2];
+        let possible = |order: DateOrder| match year {
+            YearPlace::First => order == YearMonthDay,
+            YearPlace::Last => order != YearMonthDay,
+            YearPlace::Short => true,
+        };
+        let walls = ORDERS.map(|order| possible(order).then(|| wall(raw, order)).flatten());
+        for (cost, wall) in self.costs.iter_mut().zip(walls) {
+            cost.add(wall, is_first);
+        }
+        for (same, (a, b)) in self.same.iter_mut().zip(PAIRS) {
+            *same &= walls.get(a) == walls.get(b);
+        }
+    }
+
+    fn cost(&self, order: DateOrder) -> Cost {
+        self.costs[order as usize]
+    }
+
+    fn same_dates(&self, a: DateOrder, b: DateOrder) -> bool {
+        let (a, b) = (a as usize, b as usize);
+        a == b
+            || PAIRS
+                .iter()
+                .zip(self.same)
+                .any(|(pair, same)| same && *pair == (a.min(b), a.max(b)))
+    }
+
+    /// Whether two digits of year may stand first (Basque, Korean, Nepali phones).
+    ///
+    /// It is rare, and most files of a single day would fit it, so it must be asked for by the
+    /// text: the other orders do not fit, or the first number never changes while the last one
+    /// does.
+    fn year_may_lead(&self, costs: &[(DateOrder, Cost)]) -> bool {
+        let others_fit = costs
+            .iter()
+            .any(|(order, cost)| *order != YearMonthDay && cost.total() == 0);
+        !others_fit || (self.last_moves && !self.leading_moves)
+    }
+}
+
+/// Decides the order of the headers that were counted.
 pub(crate) fn decide(
-    rows: &[Row],
+    tally: &Tally,
     year: YearPlace,
     given: Option<DateOrder>,
 ) -> Result<(DateOrder, OrderBasis), ImportError> {
     if year == YearPlace::First {
-        let cost = Cost::of(rows, YearMonthDay);
-        return if cost.first_possible {
+        return if tally.cost(YearMonthDay).first_possible {
             Ok((YearMonthDay, OrderBasis::Layout))
         } else {
             Err(ImportError::DateOrderImpossible(YearMonthDay))
         };
     }
     if let Some(order) = given {
-        return if Cost::of(rows, order).first_possible {
+        return if tally.cost(order).first_possible {
             Ok((order, OrderBasis::Given))
         } else {
             Err(ImportError::DateOrderImpossible(order))
         };
     }
 
-    let mut orders = vec![DayMonthYear, MonthDayYear];
-    if year == YearPlace::Short {
-        orders.push(YearMonthDay);
-    }
-    let mut costs: Vec<(DateOrder, Cost)> = orders
+    let mut costs: Vec<(DateOrder, Cost)> = ORDERS
         .into_iter()
-        .map(|order| (order, Cost::of(rows, order)))
+        .map(|order| (order, tally.cost(order)))
         .filter(|(_, cost)| cost.first_possible)
         .collect();
-    if !year_may_lead(rows, &costs) {
+    if !tally.year_may_lead(&costs) {
         costs.retain(|(order, _)| *order != YearMonthDay);
     }
     costs.sort_by_key(|(_, cost)| cost.total());
@@ -67,7 +132,7 @@ pub(crate) fn decide(
                 Ok((*best, basis))
             } else if costs
                 .iter()
-                .all(|(other, _)| same_dates(rows, *best, *other))
+                .all(|(other, _)| tally.same_dates(*best, *other))
             {
                 Ok((*best.min_by_name(next), OrderBasis::SameEitherWay))
             } else {
@@ -88,60 +153,37 @@ impl DateOrder {
     }
 }
 
-/// Whether two digits of year may stand first (Basque, Korean, Nepali phones).
-///
-/// It is rare, and most files of a single day would fit it, so it must be asked for by the text:
-/// the other orders do not fit, or the first number never changes while the last one does.
-fn year_may_lead(rows: &[Row], costs: &[(DateOrder, Cost)]) -> bool {
-    let others_fit = costs
-        .iter()
-        .any(|(order, cost)| *order != YearMonthDay && cost.total() == 0);
-    let mut dates = rows.iter().map(|row| Raw::unpack(row.time).date);
-    let Some(first) = dates.next() else {
-        return false;
-    };
-    let (mut leading_moves, mut last_moves) = (false, false);
-    for date in dates {
-        leading_moves |= date[0] != first[0];
-        last_moves |= date[2] != first[2];
-    }
-    !others_fit || (last_moves && !leading_moves)
-}
-
-fn same_dates(rows: &[Row], a: DateOrder, b: DateOrder) -> bool {
-    rows.iter().all(|row| {
-        let raw = Raw::unpack(row.time);
-        wall(raw, a) == wall(raw, b)
-    })
-}
-
+/// What an order costs.
+#[derive(Clone, Copy)]
 struct Cost {
     first_possible: bool,
     impossible: u64,
     steps_back: u64,
+    before: Option<u64>,
 }
 
 impl Cost {
-    fn of(rows: &[Row], order: DateOrder) -> Self {
-        let mut cost = Self {
-            first_possible: false,
-            impossible: 0,
-            steps_back: 0,
-        };
-        let mut before = None;
-        for (index, row) in rows.iter().enumerate() {
-            match wall(Raw::unpack(row.time), order) {
-                None => cost.impossible += 1,
-                Some(now) => {
-                    cost.first_possible |= index == 0;
-                    if before.is_some_and(|before| now + CLOCK_CHANGE_SECONDS < before) {
-                        cost.steps_back += 1;
-                    }
-                    before = Some(now);
+    const NONE: Self = Self {
+        first_possible: false,
+        impossible: 0,
+        steps_back: 0,
+        before: None,
+    };
+
+    fn add(&mut self, wall: Option<u64>, is_first: bool) {
+        match wall {
+            None => self.impossible += 1,
+            Some(now) => {
+                self.first_possible |= is_first;
+                if self
+                    .before
+                    .is_some_and(|before| now + CLOCK_CHANGE_SECONDS < before)
+                {
+                    self.steps_back += 1;
                 }
+                self.before = Some(now);
             }
         }
-        cost
     }
 
     const fn total(&self) -> u64 {

@@ -6,9 +6,11 @@ use std::ops::Range;
 use memchr::memchr;
 
 use super::chars::may_start_header;
+use super::fit::UsualPadding;
 use super::header::{self, Header, Number, Shape, YearPlace};
+use super::order::Tally;
 use crate::ImportError;
-use crate::limits::{AUTHOR_MAX_BYTES, MESSAGES_MAX, PREAMBLE_MAX_BYTES};
+use crate::limits::{AUTHOR_MAX_BYTES, HEADER_MAX_BYTES, MESSAGES_MAX, PREAMBLE_MAX_BYTES};
 use crate::row::{Clock, Doubt, NOBODY, Row, RowKind};
 
 /// Years that a phone with WhatsApp on it can show. Earlier and later ones belong to other
@@ -17,16 +19,103 @@ const YEARS: std::ops::RangeInclusive<u16> = 1970..=2099;
 
 /// What the pass found. The rows' `time` holds [`Raw`] numbers.
 pub(crate) struct Scan {
-    pub(crate) shape: Shape,
     pub(crate) rows: Vec<Row>,
     pub(crate) authors: Vec<Range<u32>>,
+    pub(crate) figures: Figures,
+}
+
+/// What all headers of a file say together.
+pub(crate) struct Figures {
+    pub(crate) shape: Shape,
+    pub(crate) tally: Tally,
+    pub(crate) usual: UsualPadding,
+}
+
+impl Figures {
+    pub(crate) const fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            tally: Tally::new(),
+            usual: UsualPadding::new(),
+        }
+    }
+
+    /// Counts the next header.
+    pub(crate) fn add(&mut self, raw: Raw) {
+        self.tally.add(raw, self.shape.year);
+        self.usual.add(raw);
+    }
 }
 
 /// Finds the messages of `source`, which the caller has checked to be under 4 GiB.
 pub(crate) fn scan(source: &[u8]) -> Result<Scan, ImportError> {
-    let (start, first) = first_header(source).ok_or(ImportError::UnknownFormat)?;
-    let shape = first.shape;
-    let year = match shape.year {
+    let (start, shape) = lock(source)?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut figures = Figures::new(shape);
+    let mut names = Names {
+        source,
+        authors: Vec::new(),
+        known: HashMap::new(),
+    };
+    let mut at = start;
+    while at < source.len() {
+        let rest = source.get(at..).unwrap_or_default();
+        let line = rest
+            .get(..memchr(b'\n', rest).map_or(rest.len(), |n| n + 1))
+            .unwrap_or(rest);
+        match Line::read(&shape, line) {
+            Line::Header(header) => {
+                if rows.len() == MESSAGES_MAX {
+                    return Err(ImportError::TooManyMessages);
+                }
+                figures.add(Raw::of(&header));
+                rows.push(names.row(at, line, &header)?);
+            }
+            Line::Foreign => {
+                if let Some(row) = rows.last_mut() {
+                    row.doubt(Doubt::OtherHeaderInside);
+                }
+            }
+            Line::Body => {}
+        }
+        at += line.len();
+    }
+    Ok(Scan {
+        rows,
+        authors: names.authors,
+        figures,
+    })
+}
+
+/// What a line is to a file that is locked to a shape.
+pub(crate) enum Line {
+    Header(Header),
+    /// A header of another shape.
+    Foreign,
+    Body,
+}
+
+impl Line {
+    /// Reads a line, of which the first [`LINE_START_BYTES`] are enough.
+    pub(crate) fn read(shape: &Shape, line: &[u8]) -> Self {
+        if !line.first().is_some_and(|byte| may_start_header(*byte)) {
+            return Self::Body;
+        }
+        match header::parse_plain(shape, line).or_else(|| header::parse(line)) {
+            Some(header) if header.shape == *shape => Self::Header(header),
+            Some(_) => Self::Foreign,
+            None => Self::Body,
+        }
+    }
+}
+
+/// How much of a line is looked at: a header, an author, a colon and a space.
+pub(crate) const LINE_START_BYTES: usize = HEADER_MAX_BYTES + AUTHOR_MAX_BYTES + 2;
+
+/// Where the first header stands in `start`, the start of a text, and its shape.
+pub(crate) fn lock(start: &[u8]) -> Result<(usize, Shape), ImportError> {
+    let (at, first) = first_header(start).ok_or(ImportError::UnknownFormat)?;
+    let year = match first.shape.year {
         YearPlace::First => first.date.first(),
         YearPlace::Last => first.date.last(),
         YearPlace::Short => None,
@@ -34,38 +123,7 @@ pub(crate) fn scan(source: &[u8]) -> Result<Scan, ImportError> {
     if year.is_some_and(|year| !YEARS.contains(&year.value)) {
         return Err(ImportError::UnknownCalendar);
     }
-
-    let mut rows: Vec<Row> = Vec::new();
-    let mut names = Names {
-        source,
-        authors: Vec::new(),
-        known: HashMap::new(),
-    };
-    let mut at = start;
-    while let Some(&byte) = source.get(at) {
-        let rest = source.get(at..).unwrap_or_default();
-        let line = rest
-            .get(..memchr(b'\n', rest).map_or(rest.len(), |n| n + 1))
-            .unwrap_or(rest);
-        if may_start_header(byte)
-            && let Some(header) = header::parse_plain(&shape, line).or_else(|| header::parse(line))
-        {
-            if header.shape == shape {
-                if rows.len() == MESSAGES_MAX {
-                    return Err(ImportError::TooManyMessages);
-                }
-                rows.push(names.row(at, line, &header)?);
-            } else if let Some(row) = rows.last_mut() {
-                row.doubt(Doubt::OtherHeaderInside);
-            }
-        }
-        at += line.len();
-    }
-    Ok(Scan {
-        shape,
-        rows,
-        authors: names.authors,
-    })
+    Ok((at, first.shape))
 }
 
 /// The first header of a text and where it stands.
@@ -95,23 +153,13 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn row(&mut self, start: usize, line: &'a [u8], header: &Header) -> Result<Row, ImportError> {
-        let head = usize::from(header.len);
-        let after = line.get(head..).unwrap_or_default();
-        let (author, body) = match colon(after) {
-            Some(len) => (self.intern(start + head, len)?, start + head + len + 2),
-            None => (NOBODY, start + head),
-        };
-        Ok(Row {
-            start: offset(start)?,
-            end: 0,
-            body: offset(body)?,
-            author,
-            head: header.len,
-            flags: 0,
-            time: Raw::of(header).pack(),
-            clock: Clock::Wall,
-            kind: RowKind::System,
-        })
+        let (mut row, name) = row(line, header);
+        if let Some(name) = name {
+            row.author = self.intern(start + name.start, name.len())?;
+        }
+        row.start = offset(start)?;
+        row.body = offset(start + row.body as usize)?;
+        Ok(row)
     }
 
     fn intern(&mut self, start: usize, len: usize) -> Result<u32, ImportError> {
@@ -124,6 +172,28 @@ impl<'a> Names<'a> {
         self.known.insert(name, author);
         Ok(author)
     }
+}
+
+/// The row that a header begins, as if its line were at 0, and where the author's name stands.
+pub(crate) fn row(line: &[u8], header: &Header) -> (Row, Option<Range<usize>>) {
+    let head = usize::from(header.len);
+    let name = colon(line.get(head..).unwrap_or_default()).map(|len| head..head + len);
+    let body = name.as_ref().map_or(header.len, |name| {
+        // A header and a name are at most LINE_START_BYTES.
+        u16::try_from(name.end + 2).unwrap_or(header.len)
+    });
+    let row = Row {
+        start: 0,
+        end: 0,
+        body: u32::from(body),
+        author: NOBODY,
+        head: header.len,
+        flags: 0,
+        time: Raw::of(header).pack(),
+        clock: Clock::Wall,
+        kind: RowKind::System,
+    };
+    (row, name)
 }
 
 /// Where the first colon that can end an author's name stands: the app puts a space after it.
@@ -181,7 +251,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    fn of(header: &Header) -> Self {
+    pub(crate) fn of(header: &Header) -> Self {
         let [a, b, c] = header.date;
         Self {
             date: [a.value, b.value, c.value],
