@@ -314,7 +314,7 @@ impl CliError {
 
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::File(FileError::Exists(_)) => 5,
+            Self::File(FileError::Exists(_) | FileError::Taken(_)) => 5,
             Self::File(_)
             | Self::NoPlace(_)
             | Self::Key(_)

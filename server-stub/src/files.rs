@@ -10,12 +10,13 @@
 //! agent/<department>.toml           what a device management pushes to that department's phones
 //! records-role/*.key                what opens declarations: to be moved off the gateway
 //! server.db, attachments/           the store
+//! serve.lock                        held by the process that serves from here
 //! ```
 //!
 //! Files are written beside their place, synced, and moved into it, so that a reader sees the
 //! old or the new one and a power cut leaves one of them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ pub enum FileError {
     /// Longer than any file of its kind.
     #[error("{} is longer than {MAX_BYTES} bytes", .0.display())]
     TooLong(PathBuf),
+    /// Another process serves from the directory.
+    #[error("another process serves from {}; stop it first", .0.display())]
+    Taken(PathBuf),
     /// Something is there already, and nothing is overwritten.
     #[error("{} exists already; nothing was changed", .0.display())]
     Exists(PathBuf),
@@ -56,6 +60,29 @@ impl DataDir {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Takes the directory for serving, until the returned file is closed, however the process
+    /// ends. Two servers would keep records right, but not uploads: they would write the same
+    /// files.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Taken`] where another process serves from it.
+    pub fn take_for_serving(&self) -> Result<File, FileError> {
+        let path = self.0.join("serve.lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| FileError::Write(path.clone(), error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(FileError::Taken(self.0.clone())),
+            Err(TryLockError::Error(error)) => Err(FileError::Write(path, error)),
+        }
     }
 
     /// Settings.

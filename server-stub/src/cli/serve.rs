@@ -37,6 +37,7 @@ impl Serve {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let mut config = context.config(&self.flags())?;
         logging::begin(&config)?;
+        let _taken = context.data.take_for_serving()?;
         open_files::make_room(&mut config);
         let certificate =
             ServerCertificate::open(context.data.server_path()).map_err(ServeError::from)?;

@@ -229,6 +229,12 @@ async fn the_server_refuses_to_overwrite_to_guess_and_to_open_its_operations_to_
     ]);
     assert!(!again.status.success(), "{again:?}");
     assert_eq!(department.file("ca.pem"), before);
+    let second = run(&mut department.serve_command(), b"");
+    assert_eq!(second.status.code(), Some(5), "{second:?}");
+    assert!(
+        second.stderr.contains("another process serves"),
+        "{second:?}"
+    );
 
     let _ = department.stop();
     let refused = |name: &str, value: &str| {
