@@ -81,7 +81,8 @@ impl Exit {
             | Code::OutboxFull
             | Code::OutboxStale
             | Code::AlreadyEnrolled => Self::Refused,
-            Code::StoreFailed
+            Code::StoreFull
+            | Code::StoreFailed
             | Code::StoreDamaged
             | Code::StoreVersion
             | Code::KeyUnavailable

@@ -206,7 +206,8 @@ impl StoreError {
             Self::Busy { .. } => Code::StoreBusy,
             Self::Damaged => Code::StoreDamaged,
             Self::Version { .. } => Code::StoreVersion,
-            Self::Full | Self::Io(_) => Code::StoreFailed,
+            Self::Full => Code::StoreFull,
+            Self::Io(_) => Code::StoreFailed,
         }
     }
 }
@@ -317,7 +318,8 @@ pub trait Home: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When it cannot be written; the old one stays then.
+    /// When it cannot be written. The old one stays then, unless the new one is in its place and
+    /// only might not survive a power cut.
     fn write(&self, document: Document, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Begins a file of the spool, where sealed attachments wait.

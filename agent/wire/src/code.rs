@@ -181,7 +181,8 @@ codes! {
     // The agent's own store and settings.
     OutboxFull = "outbox_full", 0, Stop, "This phone holds as many waiting records as it may", "Connect to the network and run `candour sync`; nothing was dropped.";
     OutboxStale = "outbox_stale", 0, Stop, "The oldest waiting record has waited too long", "Connect to the network and run `candour sync`; nothing was dropped.";
-    StoreFailed = "store_failed", 0, Stop, "The phone's store could not be written", "Free some space on the phone and try again; what was stored before is safe.";
+    StoreFull = "store_full", 0, Stop, "No room is left on this phone", "Free some space on the phone and try again; what was stored before is safe.";
+    StoreFailed = "store_failed", 0, Stop, "The phone's store could not be read or written", "Start Candour again; if it lasts, tell the device team. What was stored before is safe.";
     StoreDamaged = "store_damaged", 0, Stop, "The phone's store was damaged and has been set aside", "Keep the file that is named and tell the device team; a new store has been started.";
     StoreBusy = "store_busy", 0, Later, "Another Candour process is using this phone's store", "Wait for it to finish, or stop it.";
     StoreVersion = "store_version", 0, Stop, "The store was written by a newer version of Candour", "Update Candour.";

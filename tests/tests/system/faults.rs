@@ -406,7 +406,7 @@ async fn a_full_disk_on_the_phone_refuses_visibly_and_keeps_what_was_declared() 
 
     let long = "word ".repeat(10_000);
     let refused = inside(&DECLARE, &long);
-    assert_eq!(refused.error_code(), "store_failed", "{refused:?}");
+    assert_eq!(refused.error_code(), "store_full", "{refused:?}");
     assert_eq!(refused.status.code(), Some(1));
 
     disk.free();

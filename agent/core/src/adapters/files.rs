@@ -28,7 +28,9 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When it cannot be written; the earlier file is untouched then.
+/// When it cannot be written. The earlier file is untouched then, unless it was the directory that
+/// could not be synced: the new file is in its place, and a power cut may bring the earlier one
+/// back.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_path(path)?;
     let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));

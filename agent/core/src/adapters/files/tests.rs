@@ -67,3 +67,19 @@ fn a_lock_file_with_nonsense_in_it_names_nobody() {
         ));
     }
 }
+
+#[test]
+fn a_full_disk_and_a_failing_one_are_told_apart() {
+    use candour_wire::Code;
+    use std::io::ErrorKind;
+
+    for (kind, code) in [
+        (ErrorKind::StorageFull, Code::StoreFull),
+        (ErrorKind::QuotaExceeded, Code::StoreFull),
+        (ErrorKind::PermissionDenied, Code::StoreFailed),
+        (ErrorKind::Other, Code::StoreFailed),
+    ] {
+        assert_eq!(store_error(kind.into()).code(), code, "{kind}");
+        assert_eq!(StoreError::from(io::Error::from(kind)).code(), code);
+    }
+}

@@ -172,7 +172,7 @@ impl<'a> Model<'a> {
             }
         };
         if let Err(error) = result {
-            let allowed = [Code::StoreFailed, Code::OutboxStale];
+            let allowed = [Code::StoreFull, Code::StoreFailed, Code::OutboxStale];
             assert!(allowed.contains(&error.code()), "{act:?}: {error:?}");
             self.crash();
         }

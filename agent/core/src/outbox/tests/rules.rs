@@ -367,7 +367,11 @@ fn a_store_that_fails_at_any_commit_leaves_all_or_nothing() {
             store.reopen();
             let mut outbox = handset.open(store);
             if let Err(error) = &outcome {
-                assert!(matches!(error.code(), Code::StoreFailed), "{error}");
+                let code = match fault {
+                    Fault::Full => Code::StoreFull,
+                    Fault::Lost | Fault::Unanswered => Code::StoreFailed,
+                };
+                assert_eq!(error.code(), code, "{error}");
                 if outbox.kind_of(record.id).unwrap().is_none() {
                     assert!(server.ids.is_empty(), "it was never handed out");
                     outbox.append(&record, &[]).unwrap();
