@@ -41,6 +41,11 @@ pub(crate) fn name(text: &str) -> String {
     line(&text.replace(around, ""))
 }
 
+/// A number with the word for what is counted: `1 draft`, `2 drafts`.
+pub(crate) fn count(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 /// [`line`], cut to at most `columns` terminal columns, with `…` where something was cut.
 pub(crate) fn short(text: &str, columns: usize) -> String {
     let shown = line(text);

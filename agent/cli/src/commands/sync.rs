@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
 use crate::progress::SyncBar;
-use crate::text::line;
+use crate::text::{count, line};
 
 pub(super) fn sync(context: &mut Context<'_>, args: &Sync) -> Result<Exit, Failure> {
     let (sink, bar) = SyncBar::new();
@@ -40,11 +40,14 @@ pub(super) fn sync(context: &mut Context<'_>, args: &Sync) -> Result<Exit, Failu
 
 /// What a sync did, in sentences.
 pub(crate) fn sentences(report: &SyncReport, agent: &Agent) -> Vec<String> {
-    let mut told = vec![match report.received {
-        0 => "Nothing was waiting that could be sent.".to_owned(),
-        1 => "1 record was received; its receipt is verified.".to_owned(),
-        number => format!("{number} records were received; their receipts are verified."),
-    }];
+    // What waits is beside the point where it cannot be read; the failure says why.
+    let waits = agent.status().map_or((0, 0), |status| {
+        (status.pending_records, status.pending_posture)
+    });
+    let mut told = carried(report.received, waits);
+    if let Some(failure) = &report.failure {
+        told.push(sentence(failure.code, failure.detail.as_deref()));
+    }
     match &report.policy {
         PolicyOutcome::Updated(policy) => {
             told.push(format!(
@@ -80,13 +83,41 @@ pub(crate) fn sentences(report: &SyncReport, agent: &Agent) -> Vec<String> {
     if report.clock_wrong {
         told.push(sentence(Code::ClockWrong, None));
     }
-    if let Some(failure) = &report.failure {
-        told.push(sentence(failure.code, failure.detail.as_deref()));
-    }
     told.push(format!(
         "Next sync by itself: {}.",
         when(report.next_attempt, agent.config())
     ));
+    told
+}
+
+/// What was carried, and what waits: declarations, and records about this machine.
+fn carried(received: u64, (declared, posture): (u64, u64)) -> Vec<String> {
+    let mut told = Vec::new();
+    match received {
+        0 => {}
+        1 => told.push("1 record was received; its receipt is verified.".to_owned()),
+        number => told.push(format!(
+            "{number} records were received; their receipts are verified."
+        )),
+    }
+    let waits: Vec<String> = [
+        (declared, count(declared, "declaration", "declarations")),
+        (
+            posture,
+            count(posture, "app list record", "app list records"),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(number, words)| (number > 0).then_some(words))
+    .collect();
+    if !waits.is_empty() {
+        told.push(format!(
+            "Still waiting on this machine: {}.",
+            waits.join(", ")
+        ));
+    } else if received == 0 {
+        told.push("Nothing was waiting to be sent.".to_owned());
+    }
     told
 }
 
@@ -153,4 +184,29 @@ fn finish(report: &SyncReport) -> Exit {
         return Exit::Alarm;
     }
     found.first().copied().unwrap_or(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_told_whether_or_not_anything_was_received() {
+        assert_eq!(carried(0, (0, 0)), ["Nothing was waiting to be sent."]);
+        assert_eq!(
+            carried(0, (1, 0)),
+            ["Still waiting on this machine: 1 declaration."]
+        );
+        assert_eq!(
+            carried(1, (2, 3)),
+            [
+                "1 record was received; its receipt is verified.",
+                "Still waiting on this machine: 2 declarations, 3 app list records."
+            ]
+        );
+        assert_eq!(
+            carried(2, (0, 0)),
+            ["2 records were received; their receipts are verified."]
+        );
+    }
 }
