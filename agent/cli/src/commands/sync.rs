@@ -121,6 +121,10 @@ fn carried(received: u64, (declared, posture): (u64, u64)) -> Vec<String> {
     told
 }
 
+/// What a failed proof ends with. Whether the department still has everything is not for this
+/// machine to say: a log that forked may have lost records that it had received.
+const ALARM: &str = "A proof failed. What waits stays on this machine, and so do the receipts of what the department has received; `candour verify` checks them.";
+
 fn sentence(code: Code, detail: Option<&str>) -> String {
     let detail = detail
         .map(|detail| format!(" ({})", line(detail)))
@@ -180,7 +184,7 @@ fn finish(report: &SyncReport) -> Exit {
         found.push(Exit::Refused);
     }
     if found.contains(&Exit::Alarm) {
-        out::note("A proof failed. Nothing has been lost: what waits stays on this machine.");
+        out::note(ALARM);
         return Exit::Alarm;
     }
     found.first().copied().unwrap_or(Exit::Done)
@@ -208,5 +212,10 @@ mod tests {
             carried(2, (0, 0)),
             ["2 records were received; their receipts are verified."]
         );
+    }
+
+    #[test]
+    fn a_failed_proof_promises_nothing_about_what_the_department_has() {
+        assert!(!ALARM.contains("lost"), "{ALARM}");
     }
 }
