@@ -51,8 +51,10 @@ impl fmt::Debug for Entry {
 pub struct Export<R> {
     archive: ZipArchive<Metered<R>>,
     entries: Vec<Entry>,
+    /// The paths of the files beside the chat's text, from the folder that it lies in.
     names: BTreeSet<String>,
     chat: usize,
+    format: Format,
 }
 
 impl<R: Read + Seek> Export<R> {
@@ -67,18 +69,21 @@ impl<R: Read + Seek> Export<R> {
     /// [`ImportError::Damaged`] when it cannot be read.
     pub fn open(reader: R) -> Result<Self, ImportError> {
         let (mut archive, entries) = check::open(reader)?;
-        let chat = find_chat(&mut archive, &entries)?;
+        let (chat, format) = find_chat(&mut archive, &entries)?;
+        let folder = entries.get(chat).map_or("", |entry| folder(&entry.name));
         let names = entries
             .iter()
             .enumerate()
             .filter(|(index, _)| *index != chat)
-            .map(|(_, entry)| entry.name.clone())
+            .filter_map(|(_, entry)| entry.name.strip_prefix(folder))
+            .map(str::to_owned)
             .collect();
         Ok(Self {
             archive,
             entries,
             names,
             chat,
+            format,
         })
     }
 
@@ -86,6 +91,12 @@ impl<R: Read + Seek> Export<R> {
     #[must_use]
     pub fn chat_name(&self) -> &str {
         self.entries.get(self.chat).map_or("", |entry| &entry.name)
+    }
+
+    /// Which export the archive holds.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     /// The files beside the chat's text.
@@ -98,7 +109,8 @@ impl<R: Read + Seek> Export<R> {
             .map(|(_, e)| e)
     }
 
-    /// The names of the files beside the chat's text.
+    /// The names of the files beside the chat's text: their paths from the folder that it lies
+    /// in, as messages name them.
     #[must_use]
     pub const fn attachment_names(&self) -> &BTreeSet<String> {
         &self.names
@@ -156,11 +168,14 @@ impl<R: Read + Seek> Export<R> {
         max_bytes: u64,
     ) -> Result<AttachmentReader<'_, R>, ImportError> {
         let chat = self.chat;
+        let folder = folder(self.chat_name()).to_owned();
         let entry = self
             .entries
             .iter()
             .enumerate()
-            .find(|(index, entry)| *index != chat && entry.name == name)
+            .find(|(index, entry)| {
+                *index != chat && entry.name.strip_prefix(folder.as_str()) == Some(name)
+            })
             .map(|(_, entry)| entry.clone())
             .ok_or(ImportError::NoSuchFile)?;
         self.reader(&entry, max_bytes)
@@ -237,39 +252,60 @@ fn open_entry<'a, R: Read + Seek>(
     })
 }
 
+/// The folder of `name`, with its last slash.
+fn folder(name: &str) -> &str {
+    name.rfind('/')
+        .and_then(|slash| name.get(..=slash))
+        .unwrap_or_default()
+}
+
+/// Whether an app gives its export this name. A chat that somebody sent as a file has another.
+fn is_given(name: &str) -> bool {
+    matches!(name, "_chat.txt" | "main.jsonl" | "result.json")
+        || crate::title_from_name(name).is_some()
+}
+
 /// The entry that is an exported chat, by its content.
 fn find_chat<R: Read + Seek>(
     archive: &mut ZipArchive<Metered<R>>,
     entries: &[Entry],
-) -> Result<usize, ImportError> {
-    let texts = entries
+) -> Result<(usize, Format), ImportError> {
+    let base = |entry: &Entry| {
+        let from = folder(&entry.name).len();
+        is_given(entry.name.get(from..).unwrap_or_default())
+    };
+    let mut texts: Vec<(usize, &Entry)> = entries
         .iter()
         .enumerate()
         .filter(|(_, entry)| {
             let name = entry.name.to_ascii_lowercase();
-            name.ends_with(".txt") && !name.contains('/')
+            let text = [".txt", ".json", ".jsonl"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            // Files that people sent lie in folders; WhatsApp has none.
+            text && (base(entry) || !name.contains('/'))
         })
-        .take(CANDIDATES_MAX);
+        .collect();
+    texts.sort_by_key(|(_, entry)| !base(entry));
     let mut found = Vec::new();
-    for (index, entry) in texts {
+    for (index, entry) in texts.into_iter().take(CANDIDATES_MAX) {
         let mut start = Vec::new();
         open_entry(archive, entry, u64::MAX)?
             .take(PREAMBLE_MAX_BYTES as u64)
             .read_to_end(&mut start)
             .map_err(ImportError::Damaged)?;
-        if sniff(&start) == Some(Format::WhatsAppText) {
-            found.push((index, entry));
+        match sniff(&start) {
+            None | Some(Format::Zip) => {}
+            Some(format) => found.push((index, entry, format)),
         }
     }
-    // A chat that somebody sent as a file has another name than the app gives its export.
-    let named = |name: &str| name == "_chat.txt" || crate::title_from_name(name).is_some();
     match found.as_slice() {
         [] => Err(ImportError::NoChat),
-        [(index, _)] => Ok(*index),
+        [(index, _, format)] => Ok((*index, *format)),
         several => {
-            let mut named = several.iter().filter(|(_, entry)| named(&entry.name));
+            let mut named = several.iter().filter(|(_, entry, _)| base(entry));
             match (named.next(), named.next()) {
-                (Some((index, _)), None) => Ok(*index),
+                (Some((index, _, format)), None) => Ok((*index, *format)),
                 _ => Err(ImportError::SeveralChats(several.len())),
             }
         }

@@ -207,13 +207,12 @@ impl<'a> Conversation<'a> {
             .count()
     }
 
-    pub(crate) fn view<'s>(&'s self, index: usize, row: &'s Row) -> RowView<'s> {
+    pub(crate) fn view(&self, index: usize, row: &Row) -> RowView<'_> {
         let end = self.end(index);
         RowView {
             source: self.files.slice(row.start..end),
             raw_body: self.files.slice(row.body..end),
             kind: row.kind,
-            row,
         }
     }
 

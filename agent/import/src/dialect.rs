@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::row::{Row, RowKind};
+use crate::row::RowKind;
 use crate::{Attachment, ImportError, Revision};
 
 /// Shows the rows of one format. Called for the rows that are looked at, so it decodes then and
@@ -44,8 +44,6 @@ pub(crate) struct RowView<'s> {
     /// Its body, where the body is a part of the source as it stands.
     pub(crate) raw_body: &'s [u8],
     pub(crate) kind: RowKind,
-    /// Its entry in the index, for formats that keep more there.
-    pub(crate) row: &'s Row,
 }
 
 impl<'s> RowView<'s> {

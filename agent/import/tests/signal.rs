@@ -4,13 +4,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use candour_import::{
-    Caveat, Conversation, Doubt, Format, ImportError, Message, Options, Place, RowKind, Stamp,
-    conversations, import, sniff,
+    Caveat, Conversation, Doubt, Export, Format, ImportError, Message, Options, Place, RowKind,
+    Stamp, conversations, import, sniff,
 };
 use candour_wire::Digest;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signal")
@@ -339,4 +342,46 @@ fn a_field_that_comes_twice_is_doubted() {
     assert_eq!(message.text(), "a");
     assert_eq!(message.author().unwrap(), "+447700900121");
     assert_eq!(doubts(&message), [Doubt::RepeatedPart]);
+}
+
+/// Zips the fixture under `prefix`, as a phone's file manager would.
+fn zipped(prefix: &str) -> Export<Cursor<Vec<u8>>> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut paths = names();
+    paths.extend(["main.jsonl".to_owned(), "metadata.json".to_owned()]);
+    for path in paths {
+        writer
+            .start_file(format!("{prefix}{path}"), SimpleFileOptions::default())
+            .unwrap();
+        writer
+            .write_all(&fs::read(folder().join(path)).unwrap())
+            .unwrap();
+    }
+    Export::open(writer.finish().unwrap()).unwrap()
+}
+
+#[test]
+fn a_zip_of_the_folder_is_read_whether_or_not_the_folder_is_in_it() {
+    for prefix in ["", "signal-export-2024-06-01/"] {
+        let mut export = zipped(prefix);
+        assert_eq!(export.format(), Format::Signal);
+        assert_eq!(export.chat_name(), format!("{prefix}main.jsonl"));
+        let text = export.read_chat().unwrap();
+        let options = Options {
+            conversation: Some("1"),
+            ..Options::default()
+        };
+        let chat = export.import(&text, &options).unwrap();
+        let file = saying(&chat, "The signed page").attachments()[0].clone();
+        let Place::Beside(path) = &file.place else {
+            panic!("it is in the export");
+        };
+        let mut bytes = Vec::new();
+        export
+            .attachment(path, 1_000)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
+        assert_eq!(Some(Digest::of(&bytes)), file.sha256);
+    }
 }
