@@ -1,6 +1,5 @@
 //! The one public error of the agent, and the one place that gives failures their codes.
 
-use candour_wire::code::Retry;
 use candour_wire::{Code, RecordId};
 
 use crate::config::ConfigError;
@@ -107,11 +106,5 @@ impl AgentError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         self.code().advice()
-    }
-
-    /// Whether trying again later, without anybody acting, may help.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        self.code().retry() == Retry::Later
     }
 }
