@@ -36,7 +36,8 @@ pub use error::{AppendError, EnrolError, StoreError, UploadError};
 pub use types::{
     Anomaly, AppPrevalence, Audit, AuditAction, Batch, EmptyReason, EnrolRequest, EnrolledKey,
     EnrolmentChanges, Figures, Handset, HandsetFilter, HandsetRow, IssuedCertificate, NewToken,
-    Piece, Reason, ReportedStatus, Revocation, RevokeOutcome, StoredRecord, Verified,
+    Piece, Reason, ReinstateOutcome, Reinstatement, ReportedStatus, Revocation, RevokeOutcome,
+    StoredRecord, Verified,
 };
 
 /// Everything the server keeps. See the [module](self) for what holds of every call.
@@ -86,7 +87,27 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<RevokeOutcome, StoreError>;
 
-    /// The keys that were enrolled or revoked since `version`, 0 for all, so that the gateway's
+    /// Takes back a revocation that was a mistake: the same key may connect again, so that what
+    /// waits on the handset is not lost (invariant I4). Both reasons are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn reinstate(
+        &self,
+        handset: &HandsetId,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<ReinstateOutcome, StoreError>;
+
+    /// The revocations of a handset that were taken back, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn reinstatements(&self, handset: &HandsetId) -> Result<Vec<Reinstatement>, StoreError>;
+
+    /// The keys that were enrolled, revoked or reinstated since `version`, 0 for all, so that the gateway's
     /// set of enrolled keys follows changes by any process. Cheap when nothing has changed.
     ///
     /// # Errors

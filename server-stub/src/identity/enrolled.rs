@@ -62,14 +62,17 @@ impl EnrolledKeys {
             return Ok(());
         }
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        // Another refresh may have overtaken this one; a revocation is never taken back.
+        if changes.version < keys.version {
+            // Another refresh has overtaken this one, and knew all that this one knows.
+            return Ok(());
+        }
         for key in changes.enrolled {
-            keys.standing.entry(key.spki).or_insert(true);
+            keys.standing.insert(key.spki, true);
         }
         for spki in changes.revoked {
             keys.standing.insert(spki, false);
         }
-        keys.version = keys.version.max(changes.version);
+        keys.version = changes.version;
         Ok(())
     }
 }

@@ -16,6 +16,12 @@ const FURTHER_CHANNELS: [(&str, &str); 5] = [
     ("other", "Another channel"),
 ];
 
+/// The channels that the guidance names and that staff use most stand first in every form.
+const FIRST_CHANNELS: [&str; 5] = ["whatsapp", "signal", "sms", "imessage", "private-email"];
+
+/// What stands last: it is chosen when nothing before it fits.
+const LAST_CHANNELS: [&str; 2] = ["voice-call", "other"];
+
 /// Makes version 1 of a department's policy.
 #[must_use]
 pub fn standard(
@@ -35,6 +41,8 @@ pub fn standard(
             name: name.to_owned(),
         })
     });
+    let mut channels: Vec<Channel> = channels.collect();
+    channels.sort_by_key(|channel| place_in_form(channel.id.as_str()));
     let marking = |id: &str, name: &str, sensitive| Marking {
         id: id.to_owned(),
         name: name.to_owned(),
@@ -50,7 +58,7 @@ pub fn standard(
             .unwrap_or(Timestamp::MAX),
         records_key,
         catalogue: Some(BUNDLED_CATALOGUE.clone()),
-        channels: channels.collect(),
+        channels,
         markings: vec![
             marking("official", "OFFICIAL", false),
             marking("official-sensitive", "OFFICIAL-SENSITIVE", true),
@@ -82,5 +90,16 @@ pub fn standard(
                 "Ask the {name} service desk about this phone, and your departmental records officer about records."
             ),
         },
+    }
+}
+
+/// Where a channel stands in a form; those of the same place keep the catalogue's order.
+fn place_in_form(channel: &str) -> usize {
+    let first = FIRST_CHANNELS.iter().position(|id| *id == channel);
+    let last = LAST_CHANNELS.iter().position(|id| *id == channel);
+    match (first, last) {
+        (Some(place), _) => place,
+        (None, None) => FIRST_CHANNELS.len(),
+        (None, Some(place)) => FIRST_CHANNELS.len() + 1 + place,
     }
 }

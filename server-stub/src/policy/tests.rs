@@ -39,6 +39,15 @@ fn the_standard_policy_keeps_every_rule_and_lists_the_bundled_catalogue() {
 }
 
 #[test]
+fn the_channels_that_staff_use_most_stand_first_and_the_others_last() {
+    let policy = policy(&RecordsPrivateKey::generate());
+    let channels: Vec<&str> = policy.channels.iter().map(|c| c.id.as_str()).collect();
+    assert_eq!(channels[..3], ["whatsapp", "signal", "sms"]);
+    assert_eq!(channels[channels.len() - 2..], ["voice-call", "other"]);
+    assert!(channels.contains(&"telegram"));
+}
+
+#[test]
 fn a_newer_policy_takes_over_and_what_the_older_allowed_is_still_known() {
     let dir = tempfile::tempdir().unwrap();
     let key = PolicyKey::make().unwrap();

@@ -56,7 +56,8 @@ pub enum EnrolError {
     /// The token's time is over.
     #[error("the enrolment token has expired")]
     TokenExpired,
-    /// The key was enrolled and then revoked. A revoked key never comes back.
+    /// The key was enrolled and then revoked. It comes back by [`super::Store::reinstate`]
+    /// only.
     #[error("the key's enrolment has been withdrawn")]
     Revoked,
     /// The key is enrolled with another department than the token's.

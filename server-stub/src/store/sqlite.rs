@@ -48,7 +48,7 @@ use super::attachments::AttachmentDir;
 use super::{
     Anomaly, AppPrevalence, AppendError, Audit, Batch, EnrolError, EnrolRequest, EnrolmentChanges,
     Figures, Handset, HandsetFilter, HandsetRow, IssuedCertificate, NewToken, Piece, Reason,
-    RevokeOutcome, Store, StoreError, StoredRecord, UploadError,
+    ReinstateOutcome, Reinstatement, RevokeOutcome, Store, StoreError, StoredRecord, UploadError,
 };
 
 pub use open::OpenError;
@@ -197,6 +197,24 @@ impl Store for SqliteStore {
     ) -> Result<RevokeOutcome, StoreError> {
         let handset = handset.clone();
         self.write(move |db| Ok(enrolment::revoke(db, &handset, &reason, now)?))
+            .await
+    }
+
+    async fn reinstate(
+        &self,
+        handset: &HandsetId,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<ReinstateOutcome, StoreError> {
+        let handset = handset.clone();
+        self.write(move |db| Ok(enrolment::reinstate(db, &handset, &reason, now)?))
+            .await
+    }
+
+    async fn reinstatements(&self, handset: &HandsetId) -> Result<Vec<Reinstatement>, StoreError> {
+        let handset = handset.clone();
+        self.readers
+            .read(move |db| enrolment::reinstatements(db, &handset))
             .await
     }
 

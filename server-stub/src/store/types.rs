@@ -110,6 +110,28 @@ pub enum RevokeOutcome {
     Unknown,
 }
 
+/// What [`super::Store::reinstate`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReinstateOutcome {
+    /// The handset may connect again.
+    Reinstated,
+    /// It was not revoked; nothing was noted.
+    NotRevoked,
+    /// There is no such handset.
+    Unknown,
+}
+
+/// That and why a revoked handset was let back in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reinstatement {
+    /// The revocation that was taken back.
+    pub revocation: Revocation,
+    /// When it was taken back.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
 /// A key that may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolledKey {

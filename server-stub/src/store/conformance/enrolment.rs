@@ -7,7 +7,7 @@ use super::phone::{list, new_token};
 use super::{Backend, DEPARTMENT, Phone, at};
 use crate::store::{
     EnrolError, EnrolRequest, EnrolledKey, Handset, HandsetFilter, IssuedCertificate, NewToken,
-    Reason, ReportedStatus, Revocation, RevokeOutcome,
+    Reason, ReinstateOutcome, Reinstatement, ReportedStatus, Revocation, RevokeOutcome,
 };
 
 fn token(name: &str) -> Digest {
@@ -125,7 +125,7 @@ pub(in crate::store) async fn two_keys_that_race_for_a_token_do_not_both_get_it<
     assert!(matches!(refused, Err(EnrolError::TokenUsed)));
 }
 
-pub(in crate::store) async fn a_revoked_key_never_comes_back<B: Backend>() {
+pub(in crate::store) async fn no_token_brings_a_revoked_key_back<B: Backend>() {
     let backend = B::empty();
     let store = backend.open();
     let phone = Phone::enrolled(&*store, "a").await;
@@ -163,6 +163,56 @@ pub(in crate::store) async fn a_revoked_key_never_comes_back<B: Backend>() {
     let stranger = Phone::new("c").id;
     let unknown = store.revoke(&stranger, reason(), at(7)).await.unwrap();
     assert_eq!(unknown, RevokeOutcome::Unknown);
+}
+
+pub(in crate::store) async fn a_handset_revoked_by_mistake_is_let_back_in_and_goes_on_where_it_was<
+    B: Backend,
+>() {
+    let backend = B::empty();
+    let store = backend.open();
+    let mut phone = Phone::enrolled(&*store, "a").await;
+    let list = Body::Inventory(list(&[("signal", Presence::Unknown)]));
+    phone.sent(&*store, list.clone()).await;
+    let mistaken = Reason::new("the wrong phone").unwrap();
+    let reinstate = async |id: &HandsetId, minutes| {
+        store
+            .reinstate(id, mistaken.clone(), at(minutes))
+            .await
+            .unwrap()
+    };
+    assert_eq!(reinstate(&phone.id, 4).await, ReinstateOutcome::NotRevoked);
+    store.revoke(&phone.id, reason(), at(5)).await.unwrap();
+    let before = store.enrolment_changes(0).await.unwrap().version;
+    assert_eq!(reinstate(&phone.id, 6).await, ReinstateOutcome::Reinstated);
+    let changes = store.enrolment_changes(before).await.unwrap();
+    assert_eq!(
+        (changes.enrolled.len(), changes.revoked.len()),
+        (1, 0),
+        "a running server opens the door"
+    );
+    drop(store);
+    let store = backend.open();
+    let row = store.handset(&phone.id).await.unwrap().unwrap();
+    assert_eq!((row.revoked, row.posture_head.seq), (None, 1));
+    assert_eq!(
+        store.reinstatements(&phone.id).await.unwrap(),
+        [Reinstatement {
+            revocation: Revocation {
+                at: at(5),
+                reason: "left in a taxi".into()
+            },
+            at: at(6),
+            reason: "the wrong phone".into()
+        }]
+    );
+    phone.sent(&*store, list).await;
+    let row = store.handset(&phone.id).await.unwrap().unwrap();
+    assert_eq!(row.posture_head.seq, 2);
+
+    let stranger = Phone::new("c").id;
+    let unknown = store.reinstate(&stranger, reason(), at(7)).await.unwrap();
+    assert_eq!(unknown, ReinstateOutcome::Unknown);
+    assert_eq!(store.reinstatements(&stranger).await.unwrap(), []);
 }
 
 pub(in crate::store) async fn a_key_stays_in_its_department<B: Backend>() {

@@ -10,7 +10,8 @@ use super::tasks::Fault;
 use super::values::{digest, id, json, record_id, time, time_or_null, uint, whole_ms, word};
 use crate::store::{
     Anomaly, EnrolError, EnrolRequest, EnrolledKey, EnrolmentChanges, Handset, HandsetFilter,
-    HandsetRow, IssuedCertificate, NewToken, Reason, ReportedStatus, Revocation, RevokeOutcome,
+    HandsetRow, IssuedCertificate, NewToken, Reason, ReinstateOutcome, Reinstatement,
+    ReportedStatus, Revocation, RevokeOutcome,
 };
 
 pub(super) fn put_token(db: &Connection, token: &NewToken) -> rusqlite::Result<()> {
@@ -185,6 +186,56 @@ pub(super) fn revoke(
             Ok(RevokeOutcome::Revoked)
         }
     }
+}
+
+pub(super) fn reinstate(
+    db: &Connection,
+    handset: &HandsetId,
+    reason: &Reason,
+    now: Timestamp,
+) -> rusqlite::Result<ReinstateOutcome> {
+    match standing(db, handset)? {
+        Standing::Unknown => return Ok(ReinstateOutcome::Unknown),
+        Standing::Enrolled(_) => return Ok(ReinstateOutcome::NotRevoked),
+        Standing::Revoked => {}
+    }
+    db.prepare_cached(
+        "INSERT INTO reinstatement (handset, revoked, revoked_reason, reinstated, reason)
+         SELECT handset, revoked, revoked_reason, ?2, ?3 FROM handset WHERE id = ?1",
+    )?
+    .execute(params![
+        handset.as_str(),
+        now.as_millisecond(),
+        reason.as_str()
+    ])?;
+    let changed = next_version(db)?;
+    db.prepare_cached(
+        "UPDATE handset SET revoked = NULL, revoked_reason = NULL, changed = ?2 WHERE id = ?1",
+    )?
+    .execute(params![handset.as_str(), changed])?;
+    Ok(ReinstateOutcome::Reinstated)
+}
+
+pub(super) fn reinstatements(
+    db: &Connection,
+    handset: &HandsetId,
+) -> rusqlite::Result<Vec<Reinstatement>> {
+    db.prepare_cached(
+        "SELECT r.revoked, r.revoked_reason, r.reinstated, r.reason
+         FROM reinstatement r JOIN handset h ON h.handset = r.handset
+         WHERE h.id = ?1 ORDER BY r.reinstatement",
+    )?
+    .query_map([handset.as_str()], |row| {
+        Ok(Reinstatement {
+            revocation: Revocation {
+                at: time(row, 0)?,
+                reason: row.get(1)?,
+            },
+            at: time(row, 2)?,
+            reason: row.get(3)?,
+        })
+    })?
+    .collect()
 }
 
 /// Whether a handset may write, as of this transaction.
