@@ -236,6 +236,6 @@ fn select<T>(question: &str, choices: Vec<Choice<T>>) -> Result<T, Failure> {
 fn broken_off(error: InquireError) -> Failure {
     match error {
         InquireError::IO(error) => Failure::Output(error),
-        _ => Failure::NotConfirmed("it was broken off; nothing was declared"),
+        _ => Failure::NotConfirmed("it was broken off; nothing was done"),
     }
 }

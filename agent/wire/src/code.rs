@@ -167,7 +167,7 @@ codes! {
     TimeInFuture = "time_in_future", 0, Stop, "The message's time lies in the future", "Check the message's date and this phone's clock.";
     DraftUnknown = "draft_unknown", 0, Stop, "There is no draft with this id", "List the drafts with `candour drafts`.";
     RecordUnknown = "record_unknown", 0, Stop, "There is no such record on this phone", "List the records with `candour sent`.";
-    NotConfirmed = "not_confirmed", 0, Stop, "Nothing is declared without the holder's confirmation", "Look at the preview and confirm it, or give --yes.";
+    NotConfirmed = "not_confirmed", 0, Stop, "Nothing is done without the holder's confirmation", "Look at what is shown and confirm it, or give --yes.";
 
     // Import.
     ImportUnknownFormat = "import_unknown_format", 0, Stop, "This is not an exported chat that Candour can read", "Export the chat again from the app, or paste the messages.";

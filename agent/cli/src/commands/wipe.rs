@@ -6,22 +6,18 @@ use super::Context;
 use crate::args::Wipe;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::text::count;
 use crate::{ask, out};
 
 pub(super) fn wipe(context: &mut Context<'_>, args: &Wipe) -> Result<Exit, Failure> {
     let agent = context.open()?;
     let status = agent.status()?;
     let waiting = status.pending_records + status.quarantined;
-    out::note(&format!(
-        "Wiping destroys this machine's keys. {waiting} declarations that were not received by the department and {} drafts would be lost.",
-        status.drafts
-    ));
+    out::note(&warning(waiting, status.drafts));
     let confirmed = args.yes
         || (out::can_ask() && ask::confirm("Wipe everything of Candour from this machine?")?);
     if !confirmed {
-        return Err(Failure::NotConfirmed(
-            "nothing was wiped; give --yes to wipe without being asked",
-        ));
+        return Err(NOT_WIPED);
     }
     agent.wipe()?;
     context.out.line("The keys are destroyed and the agent's files are removed. Tell the device team, so that the enrolment is withdrawn.")?;
@@ -29,4 +25,60 @@ pub(super) fn wipe(context: &mut Context<'_>, args: &Wipe) -> Result<Exit, Failu
         .out
         .json(&json!({ "wiped": true, "lost_records": waiting, "lost_drafts": status.drafts }))?;
     Ok(Exit::Done)
+}
+
+const NOT_WIPED: Failure = Failure::NotConfirmed("nothing was wiped");
+
+/// What a wipe would cost.
+fn warning(waiting: u64, drafts: u64) -> String {
+    let lost: Vec<String> = [
+        (
+            waiting,
+            count(
+                waiting,
+                "declaration that was not received by the department",
+                "declarations that were not received by the department",
+            ),
+        ),
+        (drafts, count(drafts, "draft", "drafts")),
+    ]
+    .into_iter()
+    .filter_map(|(number, words)| (number > 0).then_some(words))
+    .collect();
+    let lost = if lost.is_empty() {
+        "No declaration and no draft".to_owned()
+    } else {
+        lost.join(" and ")
+    };
+    format!("Wiping destroys this machine's keys. {lost} would be lost.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warning_counts_what_would_be_lost() {
+        let said = |waiting, drafts| {
+            let warning = warning(waiting, drafts);
+            warning.split_once("keys. ").unwrap().1.to_owned()
+        };
+        assert_eq!(
+            said(1, 2),
+            "1 declaration that was not received by the department and 2 drafts would be lost."
+        );
+        assert_eq!(said(0, 1), "1 draft would be lost.");
+        assert_eq!(
+            said(3, 0),
+            "3 declarations that were not received by the department would be lost."
+        );
+        assert_eq!(said(0, 0), "No declaration and no draft would be lost.");
+    }
+
+    #[test]
+    fn a_wipe_that_was_not_confirmed_says_nothing_about_declaring() {
+        for line in NOT_WIPED.lines() {
+            assert!(!line.contains("declare"), "{line}");
+        }
+    }
 }
