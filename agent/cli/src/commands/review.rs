@@ -180,22 +180,38 @@ pub(super) fn verify(context: &mut Context<'_>, args: &Verify) -> Result<Exit, F
     context
         .out
         .json(&json!({ "receipts": verified, "failed": bad }))?;
+    if verified.is_empty() {
+        return Ok(Exit::Done);
+    }
     if bad == 0 {
-        context.out.line(format!(
-            "{} receipts prove that their records are in the department's log.",
-            verified.len()
-        ))?;
+        context.out.line(proven(verified.len()))?;
         return Ok(Exit::Done);
     }
     // The list has been shown, in either form; the code is what is left to say.
     let failure = Failure::Found {
         code,
-        detail: format!("{bad} of {} receipts do not verify", verified.len()),
+        detail: unproven(bad, verified.len()),
     };
     for line in failure.lines() {
         crate::out::note(&line);
     }
     Ok(failure.exit())
+}
+
+fn proven(receipts: usize) -> String {
+    match receipts {
+        1 => "1 receipt proves that its record is in the department's log.".to_owned(),
+        _ => format!("{receipts} receipts prove that their records are in the department's log."),
+    }
+}
+
+/// Of how many receipts how many do not verify.
+fn unproven(bad: usize, all: usize) -> String {
+    match all {
+        1 => "the receipt does not verify".to_owned(),
+        _ if bad == 1 => format!("1 of {all} receipts does not verify"),
+        _ => format!("{bad} of {all} receipts do not verify"),
+    }
 }
 
 fn checkpoint(path: &std::path::Path, inputs: &mut Inputs) -> Result<String, Failure> {
@@ -261,4 +277,28 @@ fn advice(advice: &Advice) -> String {
         line(&advice.title),
         line(&advice.advice)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_receipt_is_told_of_as_one() {
+        assert_eq!(
+            [proven(1), proven(2)],
+            [
+                "1 receipt proves that its record is in the department's log.",
+                "2 receipts prove that their records are in the department's log."
+            ]
+        );
+        assert_eq!(
+            [unproven(1, 1), unproven(1, 3), unproven(2, 3)],
+            [
+                "the receipt does not verify",
+                "1 of 3 receipts does not verify",
+                "2 of 3 receipts do not verify"
+            ]
+        );
+    }
 }
