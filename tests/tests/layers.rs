@@ -68,7 +68,7 @@ const CORE_ROWS: &[&[&str]] = &[
         "catalogue",
         "reply",
     ],
-    &["ports"],
+    &["ports", "wiped"],
 ];
 
 fn root() -> PathBuf {
