@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 
 use crate::args::Reading;
 use crate::failure::Failure;
+use crate::text;
 
 /// Stands for the order of day and month where the format leaves nothing to decide.
 const NO_DATE_ORDER: &str = "fixed";
@@ -276,6 +277,48 @@ pub(crate) fn pick(
     Ok(Picked { draft, files })
 }
 
+/// Checks that `me` has written something in the chat: otherwise every message would count as
+/// received by somebody who is not there.
+///
+/// # Errors
+///
+/// When nobody of that name has, with the names of those who have.
+pub(crate) fn require_author(chat: &Conversation<'_>, me: &str) -> Result<(), Failure> {
+    if writes(chat, me) {
+        return Ok(());
+    }
+    let authors = distinct(
+        chat.messages()
+            .filter_map(|message| message.author())
+            .map(|name| bare(&name)),
+    );
+    let named: Vec<String> = authors
+        .iter()
+        .take(NAMED_AUTHORS_MAX)
+        .map(|name| format!("“{}”", text::name(name)))
+        .collect();
+    let more = match authors.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(Failure::Usage(format!(
+        "--me {}: nobody of that name has written in this chat, but {}{more}",
+        text::name(me),
+        named.join(", ")
+    )))
+}
+
+/// Whether somebody of that name has written in the chat.
+pub(crate) fn writes(chat: &Conversation<'_>, name: &str) -> bool {
+    let name = bare(name);
+    chat.messages()
+        .filter_map(|message| message.author())
+        .any(|author| bare(&author) == name)
+}
+
+/// Most authors that an error names: what fits on a screen.
+const NAMED_AUTHORS_MAX: usize = 20;
+
 /// What the import found about a message, as words for the record.
 pub(crate) fn flags(message: &Message<'_>) -> Vec<String> {
     let mut flags: Vec<String> = message
@@ -397,6 +440,21 @@ mod tests {
         assert_eq!(sent.direction, Some(Direction::Sent));
         assert!(sent.participants.is_empty());
         assert!(pick(&index, &[1], "Europe/Atlantis", None, &whatsapp()).is_err());
+    }
+
+    #[test]
+    fn a_holder_who_has_not_written_is_refused_with_the_names_of_those_who_have() {
+        let chat = archive();
+        let index = chat.index(Reading::default()).unwrap();
+        let refused = require_author(&index, "Nobody Here").unwrap_err();
+        assert_eq!(refused.code(), candour_wire::Code::UsageInvalid);
+        assert_eq!(
+            refused.to_string(),
+            "--me Nobody Here: nobody of that name has written in this chat, but “Alice Example”, “Bob Example”"
+        );
+        for me in ["Alice Example", "~ Bob Example"] {
+            require_author(&index, me).unwrap();
+        }
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
     let picked = {
         let conversation = chat.index(args.reading)?;
         let places = selection.places(conversation.len())?;
+        if let Some(me) = &args.me {
+            chat::require_author(&conversation, me)?;
+        }
         let me = args.me.as_deref().or_else(|| {
             agent
                 .config()
@@ -56,7 +59,7 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
                 .as_ref()
                 // EXPOSE: it is looked for among the authors of the holder's own export.
                 .map(|name| name.expose().as_str())
-                .filter(|me| writes(&conversation, me))
+                .filter(|me| chat::writes(&conversation, me))
         });
         chat::pick(&conversation, &places, zone, me, &channels)?
     };
@@ -101,14 +104,6 @@ fn zone<'a>(args: &'a Import, config: Option<&'a Config>) -> &'a str {
         .as_deref()
         .or(config.map(|config| config.time_zone.as_str()))
         .unwrap_or(DEFAULT_ZONE)
-}
-
-fn writes(conversation: &Conversation<'_>, name: &str) -> bool {
-    conversation.messages().any(|message| {
-        message
-            .author()
-            .is_some_and(|author| chat::bare(&author) == name)
-    })
 }
 
 fn list(
