@@ -116,6 +116,20 @@ impl<R: Read + Seek> Export<R> {
         &self.names
     }
 
+    /// Reads the chat's text as it is inflated, for texts that are too large to be held whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`attachment`](Self::attachment), without a limit.
+    pub fn chat_reader(&mut self) -> Result<AttachmentReader<'_, R>, ImportError> {
+        let entry = self
+            .entries
+            .get(self.chat)
+            .cloned()
+            .ok_or(ImportError::NoChat)?;
+        self.reader(&entry, u64::MAX)
+    }
+
     /// Inflates the chat's text, whole.
     ///
     /// # Errors

@@ -58,5 +58,6 @@ pub use format::{Format, Summary, conversations, import, import_files, sniff};
 pub use message::Message;
 pub use options::{DateOrder, EmbeddedHeaders, Options, OrderBasis};
 pub use row::{Doubt, RowKind};
+pub use signal::{SignalChat, list_signal, select_signal};
 pub use stamp::Stamp;
 pub use whatsapp::{ChatStream, Layout, Part, title_from_name};

@@ -17,6 +17,10 @@ pub const FILES_MAX: usize = 20_000;
 /// people at a time.
 pub const PEOPLE_MAX: usize = 1_000_000;
 
+/// Longest line of a Signal export that is read in parts, in bytes: a text of 128 KiB with its
+/// earlier wordings, of which there are ten, and a group with 1,000 members are under 4 MiB.
+pub const LINE_MAX_BYTES: usize = 8 << 20;
+
 /// Longest message that can be one, in bytes.
 ///
 /// WhatsApp takes 65,536 UTF-16 units, at most 3 bytes of UTF-8 each; the rest is room for a

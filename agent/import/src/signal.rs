@@ -14,18 +14,22 @@
 mod pointer;
 mod recipient;
 mod show;
+mod stream;
+mod survey;
 
 use std::collections::HashMap;
 
 use self::recipient::Recipients;
 use self::show::Signal;
+use self::survey::Survey;
 use crate::conversation::Authors;
 use crate::files::{Files, address};
 use crate::json::{self, Broken, Cursor, Value};
 use crate::limits::{MESSAGES_MAX, PEOPLE_MAX};
 use crate::people::Interner;
 use crate::row::{Doubt, EDITED, INCOMING, OUTGOING, Row, RowKind};
-use crate::{Caveat, Conversation, Format, ImportError, Options, Stamp, Summary};
+use crate::{Caveat, Conversation, Format, ImportError, Options, Summary};
+pub use stream::{SignalChat, list_signal, select_signal};
 
 /// By how much the server's clock may be behind the sender's before the two do not agree.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;
@@ -62,55 +66,16 @@ pub(crate) fn looks_like(start: &[u8]) -> bool {
 
 /// Lists the chats that have messages, in the order of their first one.
 pub(crate) fn conversations(source: &[u8]) -> Result<Vec<Summary>, ImportError> {
-    struct Seen {
-        messages: usize,
-        first: Row,
-        last: Row,
-    }
-    let mut chats = Interner::new();
-    let mut seen: Vec<Seen> = Vec::new();
-    let mut accounts = Recipients::new();
+    let mut survey = Survey::new();
+    let mut recipients = Recipients::new();
     for line in Lines::of(source) {
-        let Ok(frame) = Frame::read(line.bytes, None) else {
-            continue;
-        };
-        match frame {
-            Frame::Item(item) => {
-                let number = chats.number(item.chat)? as usize;
-                let row = item.row(0, 0);
-                match seen.get_mut(number) {
-                    Some(seen) => {
-                        seen.messages += 1;
-                        if row.time < seen.first.time {
-                            seen.first = row;
-                        }
-                        if row.time > seen.last.time {
-                            seen.last = row;
-                        }
-                    }
-                    None => seen.push(Seen {
-                        messages: 1,
-                        first: row,
-                        last: row,
-                    }),
-                }
-            }
-            Frame::Other(key, value) => accounts.take(key, value)?,
-            Frame::Elsewhere => {}
+        match Frame::read(line.bytes, None) {
+            Ok(Frame::Item(item)) => survey.count(&item)?,
+            Ok(Frame::Other(kind, value)) => recipients.take(kind, value)?,
+            Ok(Frame::Elsewhere) | Err(_) => {}
         }
     }
-    Ok(chats
-        .keys()
-        .iter()
-        .zip(seen)
-        .map(|(chat, seen)| Summary {
-            id: String::from_utf8_lossy(chat).into_owned(),
-            title: accounts.title(chat),
-            messages: seen.messages,
-            first: Stamp::of(&seen.first),
-            last: Stamp::of(&seen.last),
-        })
-        .collect())
+    Ok(survey.summaries(&recipients))
 }
 
 pub(crate) fn import<'a>(

@@ -1,7 +1,10 @@
 //! What holds for Signal's and Telegram's exports, whatever their bytes are. The body of [`check`]
 //! is what a fuzz target runs.
 
-use candour_import::{Conversation, Format, ImportError, Options, conversations, import, sniff};
+use candour_import::{
+    Conversation, Format, ImportError, Options, conversations, import, list_signal, select_signal,
+    sniff,
+};
 use proptest::prelude::*;
 
 const SIGNAL: &[u8] = include_bytes!("signal/main.jsonl");
@@ -12,6 +15,9 @@ const ACCOUNT: &[u8] = include_bytes!("telegram/account.json");
 fn check(bytes: &[u8]) {
     let _ = sniff(bytes);
     let listed = conversations(&[bytes], &Options::default());
+    if sniff(bytes) == Some(Format::Signal) {
+        assert_eq!(list_signal(bytes).ok(), listed.as_ref().ok().cloned());
+    }
     match import(bytes, &Options::default()) {
         Ok(chat) => check_conversation(bytes, &chat),
         Err(ImportError::NeedsConversation(count)) => {
@@ -31,10 +37,28 @@ fn check(bytes: &[u8]) {
             Ok(chat) => {
                 assert_eq!(chat.len(), summary.messages, "all that was listed is taken");
                 check_conversation(bytes, &chat);
+                if chat.format() == Format::Signal {
+                    check_taken(bytes, &chat, &options);
+                }
             }
             // An id that is not UTF-8 cannot be given back.
             Err(error) => assert!(summary.id.contains('\u{fffd}'), "{error}"),
         }
+    }
+}
+
+/// Taken out line by line, a chat is the same.
+fn check_taken(bytes: &[u8], whole: &Conversation<'_>, options: &Options<'_>) {
+    let taken = select_signal(bytes, options.conversation.expect("one is chosen"))
+        .expect("it can be taken whole");
+    let part = import(&taken.text, options).expect("it can be read again");
+    assert_eq!(part.title(), whole.title());
+    assert_eq!(part.caveats(), whole.caveats());
+    assert_eq!(part.len(), whole.len());
+    for (part, whole) in part.messages().zip(whole.messages()) {
+        assert_eq!(part.source(), whole.source());
+        assert_eq!(part.fingerprint(), whole.fingerprint());
+        assert!(part.doubts().eq(whole.doubts()));
     }
 }
 

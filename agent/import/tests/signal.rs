@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use candour_import::{
     Caveat, Conversation, Doubt, Export, Format, ImportError, Message, Options, Place, RowKind,
-    Stamp, conversations, import, sniff,
+    Stamp, conversations, import, list_signal, select_signal, sniff,
 };
 use candour_wire::Digest;
 use zip::ZipWriter;
@@ -384,4 +384,78 @@ fn a_zip_of_the_folder_is_read_whether_or_not_the_folder_is_in_it() {
             .unwrap();
         assert_eq!(Some(Digest::of(&bytes)), file.sha256);
     }
+}
+
+#[test]
+fn a_chat_taken_out_line_by_line_is_the_same_chat() {
+    let source = main_jsonl();
+    let listed = list_signal(source.as_slice()).unwrap();
+    assert_eq!(
+        listed,
+        conversations(&[&source], &Options::default()).unwrap()
+    );
+    let taken = select_signal(source.as_slice(), "1").unwrap();
+    assert_eq!(taken.sha256, Digest::of(&source));
+    assert_eq!(taken.bytes, source.len() as u64);
+    let (whole, part) = (chosen(&source, "1"), chosen(&taken.text, "1"));
+    assert_eq!(whole.title(), part.title());
+    assert_eq!(whole.caveats(), part.caveats());
+    assert_eq!(whole.len(), part.len());
+    for (whole, part) in whole.messages().zip(part.messages()) {
+        assert_eq!(whole.source(), part.source());
+        assert_eq!(whole.fingerprint(), part.fingerprint());
+        assert_eq!(whole.author(), part.author());
+        assert_eq!(whole.text(), part.text());
+        assert_eq!(doubts(&whole), doubts(&part));
+    }
+    assert!(matches!(
+        select_signal(source.as_slice(), "4"),
+        Err(ImportError::NoSuchConversation)
+    ));
+}
+
+#[test]
+fn what_is_taken_out_holds_no_other_chat_and_no_key() {
+    let source = main_jsonl();
+    let taken = select_signal(source.as_slice(), "1").unwrap();
+    let text = String::from_utf8(taken.text).unwrap();
+    for gone in [
+        "milk",
+        "another chat",
+        "Key",
+        "svrPin",
+        "backupTimeMs",
+        "S0tLS0tL",
+    ] {
+        // Messages name their files by keys; those open nothing here.
+        let others = text
+            .lines()
+            .filter(|line| !line.contains("\"attachments\"") && !line.contains("\"longText\""));
+        assert!(!others.collect::<String>().contains(gone), "{gone}");
+    }
+}
+
+#[test]
+fn damage_in_an_export_that_is_read_line_by_line_is_said() {
+    let source = main_jsonl();
+    let text = String::from_utf8(source.clone()).unwrap();
+    let damaged = text.replacen("\"chatItem\":{\"chatId\":\"2\"", "\"chatItem\"{", 1);
+    let cut = text.find("please file").unwrap();
+    for (source, caveat) in [
+        (damaged.as_bytes(), Caveat::Unreadable),
+        (&source[..cut], Caveat::CutOff),
+    ] {
+        let taken = select_signal(source, "1").unwrap();
+        assert!(chosen(&taken.text, "1").caveats().contains(&caveat));
+        assert!(chosen(source, "1").caveats().contains(&caveat));
+    }
+}
+
+#[test]
+fn a_line_longer_than_any_is_refused_before_it_is_held() {
+    let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+    assert!(matches!(
+        list_signal(endless),
+        Err(ImportError::TooLarge { .. })
+    ));
 }
