@@ -97,7 +97,7 @@ enum Command {
     /// Make one-time enrolment tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// List, show or revoke handsets.
+    /// List, show, revoke or reinstate handsets.
     #[command(subcommand)]
     Handset(handset::Handset),
     /// Add or list departments.

@@ -1,4 +1,4 @@
-//! `handset list`, `handset show` and `handset revoke`.
+//! `handset list`, `handset show`, `handset revoke` and `handset reinstate`.
 
 mod show;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{CliError, Context, output};
 use crate::clock::Clock as _;
-use crate::store::{HandsetFilter, HandsetRow, Reason, RevokeOutcome, Store};
+use crate::store::{HandsetFilter, HandsetRow, Reason, ReinstateOutcome, RevokeOutcome, Store};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Handset {
@@ -17,8 +17,10 @@ pub(super) enum Handset {
     List(List),
     /// Show one handset: its chains, and what was out of order with its batches.
     Show(show::Show),
-    /// Withdraw a handset's enrolment. Its key never comes back; the phone enrols anew.
+    /// Withdraw a handset's enrolment. No token brings its key back; the phone enrols anew.
     Revoke(Revoke),
+    /// Take back a revocation that was a mistake, so that what waits on the phone is not lost.
+    Reinstate(Reinstate),
 }
 
 #[derive(Debug, Args)]
@@ -37,12 +39,22 @@ pub(super) struct Revoke {
     reason: Reason,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Reinstate {
+    /// Which handset.
+    handset: HandsetId,
+    /// Why; it is kept, with the reason of the revocation.
+    #[arg(long, value_parser = parse_reason)]
+    reason: Reason,
+}
+
 impl Handset {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
             Self::Revoke(command) => command.run(context),
+            Self::Reinstate(command) => command.run(context),
         }
     }
 }
@@ -179,6 +191,37 @@ impl Revoke {
             output::text("It had been revoked before; the first reason stays.");
         } else {
             output::text("Revoked. A running server shuts the door within a second.");
+        }
+        Ok(())
+    }
+}
+
+impl Reinstate {
+    fn run(&self, context: &Context) -> Result<(), CliError> {
+        let store = context.store()?;
+        let outcome = context.wait(async {
+            let outcome = store
+                .reinstate(&self.handset, self.reason.clone(), context.clock.now())
+                .await?;
+            store.close().await;
+            Ok::<_, CliError>(outcome)
+        })?;
+        let reinstated = match outcome {
+            ReinstateOutcome::Reinstated => true,
+            ReinstateOutcome::NotRevoked => false,
+            ReinstateOutcome::Unknown => {
+                return Err(CliError::HandsetUnknown(self.handset.to_string()));
+            }
+        };
+        if context.json {
+            output::json(&serde_json::json!({ "handset": self.handset, "reinstated": reinstated }));
+        } else if reinstated {
+            output::text(
+                "Reinstated. The phone syncs again by itself within hours, or at once with \
+                 `candour sync`.",
+            );
+        } else {
+            output::text("It is not revoked; nothing was changed.");
         }
         Ok(())
     }

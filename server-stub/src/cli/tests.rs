@@ -144,6 +144,13 @@ fn what_is_not_there_has_its_own_exit_code() {
         code(&data, &["handset", "revoke", &handset, "--reason", "lost"]),
         4
     );
+    assert_eq!(
+        code(
+            &data,
+            &["handset", "reinstate", &handset, "--reason", "a mistake"]
+        ),
+        4
+    );
     assert_eq!(code(&data, &["handset", "show", &handset]), 4);
     assert_eq!(
         code(&data, &["handset", "revoke", &handset, "--reason", " "]),
