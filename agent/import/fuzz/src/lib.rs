@@ -1,0 +1,129 @@
+//! What must hold for any bytes at all.
+
+use std::io::{Cursor, Read as _};
+
+use candour_import::{
+    ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options, conversations,
+    import, sniff,
+};
+
+/// Most conversations of one input that are looked into, so that one input does not take minutes.
+const CHOSEN_MAX: usize = 4;
+
+/// Most bytes of an attachment that are decoded or inflated.
+const ATTACHMENT_MAX_BYTES: u64 = 1 << 20;
+
+/// Reads `bytes` in every way that their format has, if it is `format`. Says whether it was.
+pub fn single(bytes: &[u8], format: Format) -> bool {
+    if sniff(bytes) != Some(format) {
+        return false;
+    }
+    any(bytes);
+    true
+}
+
+/// Reads `bytes`, whatever they are.
+pub fn any(bytes: &[u8]) {
+    let listed = conversations(&[bytes], &Options::default());
+    let ids: Vec<Option<&str>> = match &listed {
+        Ok(list) => list.iter().map(|one| Some(one.id.as_str())).collect(),
+        Err(_) => vec![None],
+    };
+    for conversation in ids.into_iter().take(CHOSEN_MAX) {
+        for (embedded, date_order) in [
+            (EmbeddedHeaders::KeepInMessage, None),
+            (
+                EmbeddedHeaders::KeepInMessage,
+                Some(DateOrder::DayMonthYear),
+            ),
+            (
+                EmbeddedHeaders::ReadAsMessages,
+                Some(DateOrder::MonthDayYear),
+            ),
+        ] {
+            let options = Options {
+                conversation,
+                embedded,
+                date_order,
+                ..Options::default()
+            };
+            let chat = import(bytes, &options);
+            if let Ok(chat) = &chat {
+                check(bytes, chat);
+            }
+            if sniff(bytes) == Some(Format::WhatsAppText) {
+                in_parts(bytes, options, chat.ok().as_ref());
+            }
+        }
+    }
+}
+
+fn check(bytes: &[u8], chat: &Conversation<'_>) {
+    assert_eq!(chat.source(), bytes);
+    let mut spans = Vec::new();
+    for message in chat.messages() {
+        let span = message.span();
+        assert_eq!(message.source(), &bytes[span.clone()]);
+        // The views decode whatever is there.
+        let _ = (message.author(), message.author_id(), message.label());
+        let _ = (message.text(), message.body(), message.revisions());
+        let _ = (message.time_in("Europe/London"), message.fingerprint());
+        for file in message.attachments() {
+            if let Ok(inside) = message.embedded(&file, ATTACHMENT_MAX_BYTES) {
+                assert!(inside.len() as u64 <= ATTACHMENT_MAX_BYTES);
+            }
+        }
+        spans.push(span);
+    }
+    spans.sort_by_key(|span| span.start);
+    for pair in spans.windows(2) {
+        assert!(pair[0].end <= pair[1].start, "messages do not overlap");
+    }
+    if chat.format() == Format::WhatsAppText {
+        let starts = spans.first().map_or(bytes.len(), |span| span.start);
+        assert_eq!(starts, chat.preamble().len());
+        let together: usize = spans.iter().map(ExactSizeIterator::len).sum();
+        assert_eq!(starts + together, bytes.len(), "messages tile the source");
+    }
+}
+
+/// Reads a chat text in parts, which must give what reading it whole gives.
+fn in_parts(bytes: &[u8], options: Options<'_>, whole: Option<&Conversation<'_>>) {
+    let stream = ChatStream::open(Cursor::new(bytes), options);
+    let (Some(whole), Ok(mut stream)) = (whole, stream) else {
+        return;
+    };
+    assert_eq!(stream.len(), whole.len() as u64);
+    let mut expected = whole.messages();
+    while let Some(part) = stream.next_part().expect("the bytes do not change") {
+        for message in part.conversation().messages() {
+            let same = expected.next().expect("as many messages");
+            assert_eq!(message.source(), same.source());
+            assert_eq!(message.kind(), same.kind());
+            assert_eq!(message.author(), same.author());
+            assert_eq!(message.stamp(), same.stamp());
+            assert!(message.doubts().eq(same.doubts()));
+        }
+    }
+    assert!(expected.next().is_none());
+}
+
+/// Opens `bytes` as an archive, reads its chat and inflates its files.
+pub fn archive(bytes: &[u8]) {
+    let Ok(mut export) = Export::open(Cursor::new(bytes)) else {
+        return;
+    };
+    let names: Vec<String> = export.attachments().map(|e| e.name.clone()).collect();
+    for name in names.iter().take(CHOSEN_MAX) {
+        if let Ok(mut reader) = export.attachment(name, ATTACHMENT_MAX_BYTES) {
+            let mut sink = Vec::new();
+            let _ = reader
+                .by_ref()
+                .take(ATTACHMENT_MAX_BYTES)
+                .read_to_end(&mut sink);
+        }
+    }
+    if let Ok(text) = export.read_chat() {
+        any(&text);
+    }
+}
