@@ -7,7 +7,7 @@ use std::path::Path;
 
 use candour_core::declaration::Draft;
 use candour_import::{
-    Conversation, DateOrder, Export, Format, ImportError, Message, Options, RowKind, import,
+    Conversation, DateOrder, Export, Format, ImportError, Message, Options, Place, RowKind, import,
     limits, sniff, title_from_name,
 };
 use candour_wire::content::{self, Direction, Extent, Participant};
@@ -120,7 +120,7 @@ impl Chat {
         })
     }
 
-    /// Lends the file that a message names to `take`; `None` where the export left it out.
+    /// Lends the file at a path in the export to `take`; `None` where the export left it out.
     ///
     /// # Errors
     ///
@@ -180,8 +180,17 @@ impl Filter {
 pub(crate) struct Picked {
     /// The draft so far.
     pub(crate) draft: Draft,
-    /// Names of the files that belong to the messages.
-    pub(crate) files: Vec<String>,
+    /// The files that belong to the messages.
+    pub(crate) files: Vec<PickedFile>,
+}
+
+/// A file that belongs to a message.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PickedFile {
+    /// Its name, for people.
+    pub(crate) name: String,
+    /// Where it is in the export; its name where the export left it out.
+    pub(crate) path: String,
 }
 
 /// Makes a draft of the messages at `places`; `me` is the author who is the holder.
@@ -272,7 +281,13 @@ pub(crate) fn pick(
         picked
             .iter()
             .flat_map(|message| message.attachments())
-            .map(|file| file.name.into_owned()),
+            .map(|file| PickedFile {
+                path: match &file.place {
+                    Place::Beside(path) => path.to_string(),
+                    _ => file.name.to_string(),
+                },
+                name: file.name.into_owned(),
+            }),
     );
     Ok(Picked { draft, files })
 }
@@ -344,9 +359,9 @@ pub(crate) fn bare(name: &str) -> String {
     name.trim_start_matches('~').trim().to_owned()
 }
 
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+fn distinct<T: Ord + Clone>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = BTreeSet::new();
-    names.filter(|name| seen.insert(name.clone())).collect()
+    items.filter(|item| seen.insert(item.clone())).collect()
 }
 
 #[cfg(test)]

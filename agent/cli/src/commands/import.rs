@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::declare::{self, Job, proceed};
 use crate::args::Import;
-use crate::chat::{self, Chat, Filter};
+use crate::chat::{self, Chat, Filter, PickedFile};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
@@ -67,8 +67,8 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
     let mut inputs = Inputs::default();
     declare::fill(&agent, &mut draft, &args.fields, &mut inputs)?;
     let mut left_out = BTreeSet::new();
-    for name in picked.files.iter().filter(|_| !args.no_files) {
-        let sealed = chat.with_file(name, |reader| {
+    for PickedFile { name, path } in picked.files.iter().filter(|_| !args.no_files) {
+        let sealed = chat.with_file(path, |reader| {
             if args.act.dry_run {
                 return declare::summary_only(name, attachment::encrypt(reader, std::io::sink()));
             }

@@ -190,10 +190,12 @@ fn shipped(
     let mut draft = picked.draft;
     draft.significance = Some(Significance::Significant);
     for file in &picked.files {
-        if let Some(sealed) = chat.with_file(file, |reader| Ok(agent.attach(file, reader)?))? {
+        if let Some(sealed) =
+            chat.with_file(&file.path, |reader| Ok(agent.attach(&file.name, reader)?))?
+        {
             draft.attachments.push(sealed);
         }
-        let text = chat.with_file(file, |reader| {
+        let text = chat.with_file(&file.path, |reader| {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes)?;
             Ok(String::from_utf8(bytes).ok())
