@@ -317,7 +317,11 @@ fn find_chat<R: Read + Seek>(
         [] => Err(ImportError::NoChat),
         [(index, _, format)] => Ok((*index, *format)),
         several => {
-            let mut named = several.iter().filter(|(_, entry, _)| base(entry));
+            // Of those the outermost: files that people sent lie deeper.
+            let named = several.iter().filter(|(_, entry, _)| base(entry));
+            let depth = |entry: &Entry| entry.name.matches('/').count();
+            let least = named.clone().map(|(_, entry, _)| depth(entry)).min();
+            let mut named = named.filter(|(_, entry, _)| Some(depth(entry)) == least);
             match (named.next(), named.next()) {
                 (Some((index, _, format)), None) => Ok((*index, *format)),
                 _ => Err(ImportError::SeveralChats(several.len())),

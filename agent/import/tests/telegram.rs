@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeSet;
+use std::io::{Cursor, Read as _, Write as _};
 
 use candour_import::{
-    Caveat, Conversation, Doubt, Format, ImportError, Message, Options, Place, RowKind, Stamp,
-    conversations, import, sniff,
+    Caveat, Conversation, Doubt, Export, Format, ImportError, Message, Options, Place, RowKind,
+    Stamp, conversations, import, sniff,
 };
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 const SINGLE: &[u8] = include_bytes!("telegram/single.json");
 const ACCOUNT: &[u8] = include_bytes!("telegram/account.json");
@@ -294,4 +297,38 @@ fn invalid_utf8_spoils_one_message() {
         .map(|message| message.index())
         .collect();
     assert_eq!(spoilt, [1]);
+}
+
+#[test]
+fn a_zip_of_the_folder_is_read_even_when_somebody_sent_an_export_as_a_file() {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in [
+        ("ChatExport_2024-06-01/files/result.json", ACCOUNT),
+        (
+            "ChatExport_2024-06-01/photos/photo_1.jpg",
+            b"not really a photograph",
+        ),
+        ("ChatExport_2024-06-01/result.json", SINGLE),
+    ] {
+        writer
+            .start_file(name, SimpleFileOptions::default())
+            .unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    let mut export = Export::open(writer.finish().unwrap()).unwrap();
+    assert_eq!(export.format(), Format::Telegram);
+    let text = export.read_chat().unwrap();
+    assert_eq!(text, SINGLE);
+    let chat = export.import(&text, &Options::default()).unwrap();
+    let file = chat.message(5).unwrap().attachments()[0].clone();
+    let Place::Beside(path) = &file.place else {
+        panic!("it is in the export");
+    };
+    let mut bytes = Vec::new();
+    export
+        .attachment(path, 100)
+        .unwrap()
+        .read_to_end(&mut bytes)
+        .unwrap();
+    assert_eq!(Some(bytes.len() as u64), file.bytes);
 }
