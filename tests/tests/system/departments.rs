@@ -1,9 +1,9 @@
 //! Several departments on one server.
 
 use candour_core::Config;
-use candour_tests::Handset;
 use candour_tests::handset::declare;
-use candour_wire::Sensitive;
+use candour_tests::{Handset, wait};
+use candour_wire::{Code, Sensitive};
 
 use crate::department;
 
@@ -99,5 +99,43 @@ async fn departments_on_one_server_have_keys_policies_and_numbers_of_their_own()
     assert!(
         !wrong.status.success() && !wrong.stdout.contains("the same words"),
         "{wrong:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handset_that_was_revoked_by_mistake_is_let_back_in_and_delivers_what_waited() {
+    let department = department();
+    let handset = Handset::enrolled(&department).await;
+    let agent = handset.open(department.config());
+    declare(&agent, "acknowledged to the holder");
+    let id = agent.status().unwrap().handset.unwrap();
+    department.revoke(&id);
+    wait::until("the door is shut", || async {
+        let failure = agent.sync().await.unwrap().failure?;
+        (failure.code == Code::HandsetRevoked).then_some(())
+    })
+    .await;
+
+    let command = [
+        "handset",
+        "reinstate",
+        id.as_str(),
+        "--reason",
+        "wrong phone",
+    ];
+    let _ = department.command(&command).succeeded();
+    wait::until("the door is open", || async {
+        agent.sync().await.unwrap().failure.is_none().then_some(())
+    })
+    .await;
+    assert_eq!(department.checkpoint().await.size, 1);
+    let shown = department
+        .command(&["handset", "show", id.as_str(), "--json"])
+        .succeeded()
+        .json();
+    assert_eq!(shown["reinstatements"][0]["revoked_because"], "lost");
+    assert_eq!(
+        shown["reinstatements"][0]["reinstated_because"],
+        "wrong phone"
     );
 }

@@ -142,7 +142,7 @@ async fn a_server_that_asks_to_be_left_alone_is_left_alone_for_as_long_as_it_say
     let wait = report.next_attempt.duration_since(now());
     assert!(wait >= SignedDuration::from_secs(3_590), "{wait:?}");
     assert!(
-        agent.tick().await.unwrap().sync.is_none(),
+        agent.tick(None).await.unwrap().sync.is_none(),
         "nothing goes out before that by itself"
     );
 }

@@ -14,6 +14,7 @@ use candour_wire::limits::{BATCH_MAX_RECORDS, REPLY_MAX_BYTES};
 use candour_wire::record::Stream;
 use candour_wire::{Code, Sensitive};
 use http::StatusCode;
+use jiff::SignedDuration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -265,4 +266,19 @@ async fn a_backlog_longer_than_a_batch_goes_home_in_one_sync() {
             .all(|checked| checked.finding == Finding::Verified)
     );
     assert_eq!(department.checkpoint().await.size, BACKLOG as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn background_work_without_time_left_sends_nothing_and_comes_back_soon() {
+    let department = department();
+    let handset = Handset::enrolled(&department).await;
+    let agent = handset.open(department.config());
+    declare(&agent, "no time for it");
+    // Later than the ten minutes over which phones spread what was just declared.
+    handset.set_clock_wrong_by(SignedDuration::from_mins(15));
+    let tick = agent.tick(Some(SignedDuration::ZERO)).await.unwrap();
+    let report = tick.sync.expect("a sync was due");
+    assert!(report.failure.is_none(), "{report:?}");
+    assert_eq!(report.received, 0);
+    assert_eq!(agent.status().unwrap().pending_records, 1);
 }

@@ -70,7 +70,7 @@ async fn take_turn(context: &Context<'_>) -> Result<Duration, Failure> {
     let home = crate::settings::home(&context.global)?;
     let platform = (context.platform)(&home, Arc::new(Quiet)).map_err(AgentError::from)?;
     let clock = Arc::clone(&platform.clock);
-    let tick = Agent::open(config, platform)?.tick().await?;
+    let tick = Agent::open(config, platform)?.tick(None).await?;
     Ok(pause_until(clock.now(), tick.next))
 }
 

@@ -85,7 +85,7 @@ impl Agent {
         let (handset, expires) = (identity.handset.clone(), identity.not_after);
         self.take_identity(identity);
         // The policy comes with the first sync; that it cannot come yet does not undo enrolment.
-        let problem = match self.sync_alone().await {
+        let problem = match self.sync_alone(None).await {
             Ok(report) => match report.policy {
                 PolicyOutcome::Kept(failure) => Some(failure.code),
                 _ => report.failure.map(|failure| failure.code),
@@ -115,17 +115,20 @@ impl Agent {
     /// key fails.
     pub async fn sync(&self) -> Result<SyncReport, AgentError> {
         let _alone = self.syncing.try_lock().map_err(|_| AgentError::Busy)?;
-        self.sync_alone().await
+        self.sync_alone(None).await
     }
 
     /// Does what is due now: a scan, a status record where something wants doing, a sync. The
     /// platform's scheduler calls it, or `candour run`.
     ///
+    /// A phone's system gives background work only seconds: after `limit` the sync begins no new
+    /// step, and what is left comes soon after.
+    ///
     /// # Errors
     ///
     /// When the handset is not enrolled, or its own store or key fails. A failed sync is in the
     /// report.
-    pub async fn tick(&self) -> Result<Tick, AgentError> {
+    pub async fn tick(&self, limit: Option<SignedDuration>) -> Result<Tick, AgentError> {
         let _alone = self.syncing.try_lock().map_err(|_| AgentError::Busy)?;
         if lock(&self.state).identity.is_none() {
             return Err(AgentError::NotEnrolled);
@@ -149,7 +152,8 @@ impl Agent {
             SyncState::load(&mut state.outbox)?.due(now, schedule.as_ref())
         };
         let sync = if due {
-            Some(self.sync_alone().await?)
+            let deadline = limit.and_then(|limit| now.saturating_add(limit).ok());
+            Some(self.sync_alone(deadline).await?)
         } else {
             None
         };
@@ -183,7 +187,7 @@ impl Agent {
         Ok(())
     }
 
-    async fn sync_alone(&self) -> Result<SyncReport, AgentError> {
+    async fn sync_alone(&self, deadline: Option<Timestamp>) -> Result<SyncReport, AgentError> {
         let (identity, policy, signed_time) = {
             let mut state = lock(&self.state);
             let identity = state.identity.clone().ok_or(AgentError::NotEnrolled)?;
@@ -203,7 +207,7 @@ impl Agent {
             identity,
             policy,
             jitter: Jitter::from_system(),
-            deadline: None,
+            deadline,
         };
         let report = sync::run(session).await?;
         self.take_home(&report)?;

@@ -347,7 +347,7 @@ async fn a_full_outbox_does_not_keep_the_sync_that_would_empty_it_from_happening
         .unwrap();
     assert_eq!(agent.scan().unwrap_err().code(), Code::OutboxFull);
     // The test has no network, which only a sync can find out.
-    let report = agent.tick().await.unwrap().sync.unwrap();
+    let report = agent.tick(None).await.unwrap().sync.unwrap();
     assert_eq!(report.failure.unwrap().code, Code::Unreachable);
 }
 

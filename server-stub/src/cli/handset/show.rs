@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Line;
 use crate::cli::{CliError, Context, output};
-use crate::store::{Anomaly, HandsetRow};
+use crate::store::{Anomaly, HandsetRow, Reinstatement};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Show {
@@ -25,6 +25,7 @@ struct Shown {
     status_received: Option<Timestamp>,
     chains: [Chain; 2],
     anomaly_list: Vec<Found>,
+    reinstatements: Vec<LetBackIn>,
 }
 
 /// Where one chain stands.
@@ -48,13 +49,34 @@ struct Found {
     last_record: Option<RecordId>,
 }
 
+/// A revocation that was taken back.
+#[derive(Serialize)]
+struct LetBackIn {
+    revoked: Timestamp,
+    revoked_because: String,
+    reinstated: Timestamp,
+    reinstated_because: String,
+}
+
+impl From<Reinstatement> for LetBackIn {
+    fn from(back: Reinstatement) -> Self {
+        Self {
+            revoked: back.revocation.at,
+            revoked_because: back.revocation.reason,
+            reinstated: back.at,
+            reinstated_because: back.reason,
+        }
+    }
+}
+
 impl Show {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let store = context.store()?;
         let row = context.wait(store.handset(&self.handset))?;
         let row = row.ok_or_else(|| CliError::HandsetUnknown(self.handset.to_string()))?;
         let anomalies = context.wait(store.anomalies(&self.handset))?;
-        let shown = Shown::new(row, anomalies);
+        let reinstatements = context.wait(store.reinstatements(&self.handset))?;
+        let shown = Shown::new(row, anomalies, reinstatements);
         if context.json {
             output::json(&shown);
         } else {
@@ -65,7 +87,7 @@ impl Show {
 }
 
 impl Shown {
-    fn new(row: HandsetRow, anomalies: Vec<Anomaly>) -> Self {
+    fn new(row: HandsetRow, anomalies: Vec<Anomaly>, reinstatements: Vec<Reinstatement>) -> Self {
         let chain = |stream, head: Head| Chain {
             stream,
             seq: head.seq,
@@ -79,6 +101,7 @@ impl Shown {
             ],
             line: row.into(),
             anomaly_list: anomalies.into_iter().map(Found::from).collect(),
+            reinstatements: reinstatements.into_iter().map(LetBackIn::from).collect(),
         }
     }
 
@@ -113,6 +136,17 @@ impl Shown {
         ];
         for (name, value) in facts {
             output::text(&output::clean(&format!("{name:<20}{value}")));
+        }
+        for back in &self.reinstatements {
+            let text = format!(
+                "{:<20}revoked {}: {}; let back in {}: {}",
+                "Reinstated",
+                output::time(back.revoked),
+                back.revoked_because,
+                output::time(back.reinstated),
+                back.reinstated_because,
+            );
+            output::text(&output::clean(&text));
         }
         for chain in &self.chains {
             let name = format!("Chain {}", chain.stream.as_str());
@@ -213,7 +247,7 @@ mod tests {
             last_record: Some(record),
         };
         let found = vec![anomaly("chain_broken", 2), anomaly("of_a_later_version", 1)];
-        let shown = serde_json::to_value(Shown::new(row, found)).unwrap();
+        let shown = serde_json::to_value(Shown::new(row, found, vec![])).unwrap();
         assert_eq!(shown["handset"], id.to_string());
         assert_eq!(shown["revoked_because"], "lost");
         assert_eq!(
