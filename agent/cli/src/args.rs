@@ -145,11 +145,14 @@ pub(crate) struct Import {
 }
 
 /// How an export is read.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Reading {
     /// Order of the numbers in dates, where the chat leaves it open: dmy, mdy or ymd
     #[arg(long, value_name = "ORDER")]
     pub(crate) date_order: Option<DateOrder>,
+    /// Which conversation of an export that holds several, by its id; without it they are listed
+    #[arg(long, value_name = "ID")]
+    pub(crate) conversation: Option<String>,
 }
 
 /// A declaration.

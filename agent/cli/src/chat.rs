@@ -7,8 +7,8 @@ use std::path::Path;
 
 use candour_core::declaration::Draft;
 use candour_import::{
-    Conversation, DateOrder, Export, Format, ImportError, Message, Options, Place, RowKind, import,
-    limits, sniff, title_from_name,
+    Conversation, DateOrder, Export, Format, ImportError, Message, Options, Place, RowKind,
+    Summary, conversations, import, limits, sniff, title_from_name,
 };
 use candour_wire::content::{self, Direction, Extent, Participant};
 use candour_wire::{ChannelId, limits as wire_limits};
@@ -108,16 +108,30 @@ impl Chat {
     /// # Errors
     ///
     /// When it is none, or the order of its dates must be asked for.
-    pub(crate) fn index(&self, reading: Reading) -> Result<Conversation<'_>, Failure> {
-        let options = Options {
-            date_order: reading.date_order,
-            title: self.title.as_deref(),
-            ..Options::default()
-        };
+    pub(crate) fn index(&self, reading: &Reading) -> Result<Conversation<'_>, Failure> {
+        let options = self.options(reading);
         Ok(match &self.archive {
             Some(archive) => archive.import(&self.text, &options)?,
             None => import(&self.text, &options)?,
         })
+    }
+
+    /// Lists the conversations of an export that holds several.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub(crate) fn conversations(&self, reading: &Reading) -> Result<Vec<Summary>, Failure> {
+        Ok(conversations(&[&self.text], &self.options(reading))?)
+    }
+
+    fn options<'o>(&'o self, reading: &'o Reading) -> Options<'o> {
+        Options {
+            date_order: reading.date_order,
+            title: self.title.as_deref(),
+            conversation: reading.conversation.as_deref(),
+            ..Options::default()
+        }
     }
 
     /// Lends the file at a path in the export to `take`; `None` where the export left it out.

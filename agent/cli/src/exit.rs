@@ -101,6 +101,7 @@ impl Exit {
             | Code::RecordUnknown
             | Code::ImportUnknownFormat
             | Code::ImportNeedsDateOrder
+            | Code::ImportNeedsConversation
             | Code::ImportArchiveRefused
             | Code::ImportTooLarge
             | Code::ImportDamaged

@@ -88,3 +88,25 @@ async fn picked_messages_of_an_exported_chat_are_declared_with_their_source() {
     assert_eq!(messages.as_array().map(Vec::len), Some(3), "{opened}");
     assert!(messages[0]["source_sha256"].is_string(), "{messages}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_wide_export_is_listed_and_one_chat_of_it_is_chosen() {
+    let department = department();
+    let cli = AgentCli::new(&department, "phone");
+    let account = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../agent/import/tests/telegram/account.json"
+    );
+    let listed = cli.run(&["import", account], "").succeeded().json();
+    let conversations = listed["conversations"].as_array().unwrap();
+    assert!(conversations.len() > 1, "{listed}");
+    for conversation in conversations {
+        let id = conversation["id"].as_str().unwrap();
+        let chosen = cli.run(&["import", account, "--conversation", id], "");
+        let chosen = chosen.succeeded().json();
+        assert_eq!(chosen["messages_in_all"], conversation["messages"], "{id}");
+    }
+    let refused = cli.run(&["import", account, "--conversation", "nobody"], "");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert_eq!(refused.error_code(), "import_needs_conversation");
+}

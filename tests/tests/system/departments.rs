@@ -111,7 +111,7 @@ async fn a_handset_that_was_revoked_by_mistake_is_let_back_in_and_delivers_what_
     let id = agent.status().unwrap().handset.unwrap();
     department.revoke(&id);
     wait::until("the door is shut", || async {
-        let failure = agent.sync().await.unwrap().failure?;
+        let failure = Box::pin(agent.sync()).await.unwrap().failure?;
         (failure.code == Code::HandsetRevoked).then_some(())
     })
     .await;
@@ -125,7 +125,12 @@ async fn a_handset_that_was_revoked_by_mistake_is_let_back_in_and_delivers_what_
     ];
     let _ = department.command(&command).succeeded();
     wait::until("the door is open", || async {
-        agent.sync().await.unwrap().failure.is_none().then_some(())
+        Box::pin(agent.sync())
+            .await
+            .unwrap()
+            .failure
+            .is_none()
+            .then_some(())
     })
     .await;
     assert_eq!(department.checkpoint().await.size, 1);

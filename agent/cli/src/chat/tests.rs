@@ -27,7 +27,7 @@ fn whatsapp() -> Vec<ChannelId> {
 #[test]
 fn picked_messages_become_a_draft_with_their_times_authors_and_files() {
     let mut chat = archive();
-    let index = chat.index(Reading::default()).unwrap();
+    let index = chat.index(&Reading::default()).unwrap();
     assert_eq!(index.title(), Some("Annex team"));
     let picked = pick(
         &index,
@@ -71,7 +71,7 @@ fn picked_messages_become_a_draft_with_their_times_authors_and_files() {
 #[test]
 fn without_knowing_the_holder_the_direction_is_left_open() {
     let chat = archive();
-    let index = chat.index(Reading::default()).unwrap();
+    let index = chat.index(&Reading::default()).unwrap();
     let open = pick(&index, &[1], "Europe/London", None, &whatsapp())
         .unwrap()
         .draft;
@@ -93,7 +93,7 @@ fn without_knowing_the_holder_the_direction_is_left_open() {
 #[test]
 fn a_holder_who_has_not_written_is_refused_with_the_names_of_those_who_have() {
     let chat = archive();
-    let index = chat.index(Reading::default()).unwrap();
+    let index = chat.index(&Reading::default()).unwrap();
     let refused = require_author(&index, "Nobody Here").unwrap_err();
     assert_eq!(refused.code(), candour_wire::Code::UsageInvalid);
     assert_eq!(
@@ -108,7 +108,7 @@ fn a_holder_who_has_not_written_is_refused_with_the_names_of_those_who_have() {
 #[test]
 fn filters_narrow_the_list_by_time_author_and_words() {
     let chat = archive();
-    let index = chat.index(Reading::default()).unwrap();
+    let index = chat.index(&Reading::default()).unwrap();
     let listed = |filter: &Filter| {
         index
             .messages()
@@ -147,7 +147,7 @@ fn filters_narrow_the_list_by_time_author_and_words() {
 fn a_file_that_is_no_chat_is_refused_with_its_code() {
     let refused = Chat::read("notes.txt", Box::new(Cursor::new(b"Dear diary".to_vec()))).unwrap();
     let error = refused
-        .index(Reading::default())
+        .index(&Reading::default())
         .expect_err("it is no chat");
     assert_eq!(error.code(), candour_wire::Code::ImportUnknownFormat);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use candour_core::config::Config;
-use candour_import::{Conversation, DateOrder, Message, OrderBasis};
+use candour_import::{Conversation, DateOrder, ImportError, Message, OrderBasis, Stamp, Summary};
 use candour_wire::ChannelId;
 use candour_wire::attachment;
 use candour_wire::time::UnknownZone;
@@ -34,8 +34,13 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
     };
     let mut chat = Chat::open(&args.file)?;
     let Some(selection) = &args.pick else {
-        let conversation = chat.index(args.reading)?;
-        list(&mut context.out, &conversation, args, config.as_ref())?;
+        match chat.index(&args.reading) {
+            Err(Failure::Import(ImportError::NeedsConversation(_))) => {
+                let found = chat.conversations(&args.reading)?;
+                list_conversations(&mut context.out, &found, zone(args, config.as_ref()))?;
+            }
+            conversation => list(&mut context.out, &conversation?, args, config.as_ref())?,
+        }
         return Ok(Exit::Done);
     };
     let agent = context.open()?;
@@ -47,7 +52,7 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
         .map(|channel| channel.id)
         .collect();
     let picked = {
-        let conversation = chat.index(args.reading)?;
+        let conversation = chat.index(&args.reading)?;
         let places = selection.places(conversation.len())?;
         if let Some(me) = &args.me {
             chat::require_author(&conversation, me)?;
@@ -106,6 +111,54 @@ fn zone<'a>(args: &'a Import, config: Option<&'a Config>) -> &'a str {
         .unwrap_or(DEFAULT_ZONE)
 }
 
+/// The conversations of an export that holds several, and nothing of what they say.
+fn list_conversations(out: &mut Out, found: &[Summary], zone: &str) -> Result<(), Failure> {
+    let tz = time_zone(zone)?;
+    let day = |stamp: &Stamp| {
+        let wall = stamp.wall_in(&tz);
+        wall.map(|wall| wall.strftime("%-d %b %Y").to_string())
+            .unwrap_or_default()
+    };
+    let rows = found.iter().map(|conversation| {
+        vec![
+            conversation.id.clone(),
+            conversation
+                .title
+                .as_deref()
+                .map(text::name)
+                .unwrap_or_default(),
+            conversation.messages.to_string(),
+            day(&conversation.first),
+            day(&conversation.last),
+        ]
+    });
+    out.table(
+        &["Id", "With or title", "Messages", "First", "Last"],
+        rows.collect(),
+    )?;
+    out.line("To list one: add --conversation with its id. Nothing of the others is kept.")?;
+    if out.is_json() {
+        let conversations: Vec<Value> = found
+            .iter()
+            .map(|conversation| {
+                json!({
+                    "id": conversation.id,
+                    "title": conversation.title,
+                    "messages": conversation.messages,
+                    "first": day(&conversation.first),
+                    "last": day(&conversation.last),
+                })
+            })
+            .collect();
+        out.json(&json!({ "conversations": conversations }))?;
+    }
+    Ok(())
+}
+
+fn time_zone(zone: &str) -> Result<TimeZone, Failure> {
+    TimeZone::get(zone).map_err(|_| Failure::Usage(format!("--zone {zone}: {UnknownZone}")))
+}
+
 fn list(
     out: &mut Out,
     chat: &Conversation<'_>,
@@ -113,8 +166,7 @@ fn list(
     config: Option<&Config>,
 ) -> Result<(), Failure> {
     let zone = zone(args, config);
-    let tz =
-        TimeZone::get(zone).map_err(|_| Failure::Usage(format!("--zone {zone}: {UnknownZone}")))?;
+    let tz = time_zone(zone)?;
     let filter = Filter {
         from: args.from,
         to: args.to,

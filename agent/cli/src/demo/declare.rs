@@ -123,7 +123,7 @@ fn own(
     declared: &mut Declared,
 ) -> Result<(), Failure> {
     let chat = Chat::open(path)?;
-    let conversation = chat.index(args.reading)?;
+    let conversation = chat.index(&args.reading)?;
     list(context, &conversation)?;
     let selection = if args.yes {
         // Without questions: the first three messages that a person wrote.
@@ -176,7 +176,7 @@ fn shipped(
 ) -> Result<Draft, Failure> {
     let mut chat = Chat::read(name, Box::new(Cursor::new(zipped(&files)?)))?;
     let picked = {
-        let conversation = chat.index(Reading::default())?;
+        let conversation = chat.index(&Reading::default())?;
         list(context, &conversation)?;
         let places = picked.parse::<Selection>()?.places(conversation.len())?;
         chat::pick(
@@ -318,7 +318,7 @@ mod tests {
 
     fn texts((name, files): (&str, [(&str, &[u8]); 2]), numbers: &str) -> Vec<String> {
         let chat = Chat::read(name, Box::new(Cursor::new(zipped(&files).unwrap()))).unwrap();
-        let index = chat.index(Reading::default()).unwrap();
+        let index = chat.index(&Reading::default()).unwrap();
         let places = numbers
             .parse::<Selection>()
             .unwrap()
