@@ -93,7 +93,7 @@ codes! {
     ServerCertificateExpired = "server_certificate_expired", 0, Later, "The server's certificate has expired", "Tell the device team that the server needs a new certificate.";
     CertificateExpired = "certificate_expired", 401, Stop, "This phone's certificate has expired", "Ask the device team for a new enrolment token.";
     CertificateRefused = "certificate_refused", 401, Stop, "The server does not accept this phone's certificate", "Ask the device team whether this phone is still enrolled.";
-    HandsetRevoked = "handset_revoked", 403, Stop, "This phone's enrolment has been withdrawn", "Ask the device team for a new enrolment; records that wait stay on the phone.";
+    HandsetRevoked = "handset_revoked", 403, Stop, "This phone's enrolment has been withdrawn", "Ask the device team whether this was meant: they can let the phone back in, and records that wait stay on it.";
     BadReply = "bad_reply", 0, Later, "The server's answer is not one that Candour understands", "Tell the device team if this lasts; nothing has been lost.";
     TooManyRequests = "too_many_requests", 429, Later, "The server asks to be left alone for a while", "Nothing needs doing; the phone tries again by itself.";
     Unavailable = "unavailable", 503, Later, "The server cannot answer now", "Nothing needs doing; the phone tries again by itself.";
