@@ -103,7 +103,7 @@ impl HomeLock {
     /// [`StoreError::Busy`] where another process, or this one, has it; [`StoreError::Io`] where
     /// the lock file cannot be written.
     pub fn acquire(dir: &Path) -> Result<Self, StoreError> {
-        create_private_dir(dir).map_err(store_error)?;
+        create_private_dir(dir)?;
         let path = dir.join("agent.lock");
         let mut options = OpenOptions::new();
         options
@@ -112,7 +112,7 @@ impl HomeLock {
             .create(true)
             .truncate(false)
             .mode(0o600);
-        let mut file = options.open(path).map_err(store_error)?;
+        let mut file = options.open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -120,12 +120,10 @@ impl HomeLock {
                     holder: holder(&mut file),
                 });
             }
-            Err(TryLockError::Error(error)) => return Err(store_error(error)),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .map_err(store_error)?;
-        writeln!(file, "{}", std::process::id()).map_err(store_error)?;
+        file.set_len(0).and_then(|()| file.rewind())?;
+        writeln!(file, "{}", std::process::id())?;
         Ok(Self { _file: file })
     }
 }
@@ -136,13 +134,6 @@ fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
-}
-
-pub(crate) fn store_error(error: io::Error) -> StoreError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full,
-        _ => StoreError::Io(Box::new(error)),
-    }
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -72,8 +72,7 @@ impl SqliteStore {
             .truncate(false)
             .mode(0o600)
             .open(path)
-            .and_then(|_| files::sync_parent(path))
-            .map_err(files::store_error)?;
+            .and_then(|_| files::sync_parent(path))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(store_error)?;
         prepare(&connection).map_err(store_error)?;
@@ -259,10 +258,10 @@ pub fn open_or_set_aside(
     for suffix in std::iter::once("").chain(SIDE_FILES) {
         match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            other => other.map_err(files::store_error)?,
+            other => other?,
         }
     }
-    files::sync_parent(path).map_err(files::store_error)?;
+    files::sync_parent(path)?;
     let name = aside
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
@@ -281,8 +280,8 @@ pub fn set_aside(path: &Path) -> Result<Vec<String>, StoreError> {
     };
     let prefix = format!("{}{DAMAGED}", file.to_string_lossy());
     let mut names = BTreeSet::new();
-    for entry in fs::read_dir(dir).map_err(files::store_error)? {
-        let entry = entry.map_err(files::store_error)?.file_name();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?.file_name();
         let name = entry.to_string_lossy();
         if name.starts_with(&prefix) {
             let store = SIDE_FILES
