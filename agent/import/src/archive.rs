@@ -109,13 +109,6 @@ impl<R: Read + Seek> Export<R> {
             .map(|(_, e)| e)
     }
 
-    /// The names of the files beside the chat's text: their paths from the folder that it lies
-    /// in, as messages name them.
-    #[must_use]
-    pub const fn attachment_names(&self) -> &BTreeSet<String> {
-        &self.names
-    }
-
     /// Reads the chat's text as it is inflated, for texts that are too large to be held whole.
     ///
     /// # Errors
@@ -213,14 +206,6 @@ pub struct AttachmentReader<'a, R: Read> {
     file: ZipFile<'a, Metered<R>>,
     /// What it may still give.
     left: u64,
-}
-
-impl<R: Read> AttachmentReader<'_, R> {
-    /// How many bytes are still to come, if the file is sound.
-    #[must_use]
-    pub const fn bytes_left(&self) -> u64 {
-        self.left
-    }
 }
 
 impl<R: Read> Read for AttachmentReader<'_, R> {
