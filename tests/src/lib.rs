@@ -8,6 +8,7 @@
 //!
 //! Nothing here sleeps: [`wait`] asks for a condition until it holds or a deadline has passed.
 
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod department;

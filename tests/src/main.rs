@@ -4,6 +4,7 @@
 //! ```text
 //! candour-tests server …   as `candour-server …`
 //! candour-tests demo …     as `candour demo …`, with this program as the server
+//! candour-tests bench …    measures the product
 //! candour-tests …          as `candour …`; `agent` may stand before it
 //! ```
 //!
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use candour_core::adapters::linux_platform;
+use candour_tests::Program;
 use candour_tests::faults::{DIE, Death, MortalHome};
 
 fn main() -> ExitCode {
@@ -24,6 +26,10 @@ fn main() -> ExitCode {
             candour_server::run(args)
         }
         Some("demo") => demo(args),
+        Some("bench") => bench(&args),
+        Some("bench-reference") => {
+            candour_tests::bench::serve_reference(args.get(2..).unwrap_or_default())
+        }
         Some("agent") => {
             args.remove(1);
             agent(args)
@@ -45,6 +51,14 @@ fn agent(args: Vec<OsString>) -> ExitCode {
             ..platform
         })
     })
+}
+
+fn bench(args: &[OsString]) -> ExitCode {
+    let Ok(this) = std::env::current_exe() else {
+        return fail("this program's own path is not known");
+    };
+    let program = Program::new(&this.to_string_lossy());
+    candour_tests::bench::run(&program, args.get(2..).unwrap_or_default())
 }
 
 /// The demo runs the server by its command line, and this program is the server as well.

@@ -102,9 +102,17 @@ impl RawHandset {
     ///
     /// When the server refuses.
     pub async fn enrol(department: &Department) -> Self {
+        Self::enrol_with(department, &department.token()).await
+    }
+
+    /// Makes a key and enrols it with this token.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses.
+    pub async fn enrol_with(department: &Department, token: &str) -> Self {
         let key = KeyPair::generate().expect("a P-256 key");
-        let token = department.token();
-        let reply = simple_enrol(department, &token, certificate_request(&key)).await;
+        let reply = simple_enrol(department, token, certificate_request(&key)).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         let mut chain = certificates(&reply);
         chain.retain(|certificate| *certificate != department.authority_certificate());
