@@ -1,5 +1,7 @@
 //! What can be said of a record by itself.
 
+use std::sync::Arc;
+
 use candour_wire::attachment::ciphertext_len;
 use candour_wire::chain::MAX_SEQ;
 use candour_wire::code::Refusal;
@@ -14,16 +16,16 @@ use crate::policy::DepartmentPolicies;
 use crate::store::Verified;
 
 /// Checks the records of one batch.
-pub(super) struct Checker<'a> {
+pub(super) struct Checker {
     /// Who is at the other end.
-    pub(super) identity: &'a HandsetIdentity,
+    pub(super) identity: HandsetIdentity,
     /// Which chain the batch belongs to.
     pub(super) stream: Stream,
     /// What the handset's department decided; `None` where it has no policy yet.
-    pub(super) policies: Option<&'a DepartmentPolicies>,
+    pub(super) policies: Option<Arc<DepartmentPolicies>>,
 }
 
-impl Checker<'_> {
+impl Checker {
     /// Checks one record. The refusal names the first rule that is broken.
     pub(super) fn check(&self, jws: String) -> Result<Verified, Refusal> {
         let record = self.read(&jws)?;
@@ -92,6 +94,7 @@ impl Checker<'_> {
         // An app that left the catalogue is not in the present one, but it was in one.
         let listed = |app: &AppId| {
             self.policies
+                .as_ref()
                 .is_some_and(|policies| policies.ever_listed(app))
         };
         if change.removed.iter().all(listed) {
@@ -112,6 +115,7 @@ impl Checker<'_> {
         }
         let listed = |app: &AppId| {
             self.policies
+                .as_ref()
                 .is_some_and(|policies| policies.lists(catalogue, app))
         };
         if apps.iter().all(|app| listed(&app.app)) {
@@ -130,6 +134,7 @@ impl Checker<'_> {
         };
         if !self
             .policies
+            .as_ref()
             .is_some_and(|policies| policies.seals_to(&sealed.key))
         {
             return Err(detailed(Code::SealRefused, format!("key {}", sealed.key)));

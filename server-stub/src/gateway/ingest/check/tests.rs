@@ -23,9 +23,9 @@ impl Desk {
     fn check(&self, stream: Stream, jws: String) -> Result<Verified, Code> {
         let policies = self.world.gateway.policies.of(&department());
         let checker = Checker {
-            identity: &self.phone.identity(),
+            identity: self.phone.identity(),
             stream,
-            policies: policies.as_deref(),
+            policies: policies.clone(),
         };
         checker
             .check(jws)
@@ -72,9 +72,9 @@ fn an_app_outside_the_catalogue_is_refused_and_its_name_is_not_repeated() {
     let policies = desk.world.gateway.policies.of(&department());
     let identity = desk.phone.identity();
     let checker = Checker {
-        identity: &identity,
+        identity: identity.clone(),
         stream: Stream::Posture,
-        policies: policies.as_deref(),
+        policies: policies.clone(),
     };
     let refusal = checker
         .check(
@@ -234,7 +234,7 @@ fn without_a_policy_nothing_can_be_judged_and_nothing_is_taken() {
     let desk = Desk::new();
     let identity = desk.phone.identity();
     let checker = Checker {
-        identity: &identity,
+        identity: identity.clone(),
         stream: Stream::Posture,
         policies: None,
     };
