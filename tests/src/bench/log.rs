@@ -42,7 +42,7 @@ impl TileSource for Alike {
 
 pub(super) fn measure(scale: Scale, report: &mut Report) {
     let edge = Edge::load(&Alike, LEAVES).expect("tiles in memory");
-    let count = scale.of(20_000);
+    let count = scale.of(200_000);
     let mut growing = edge.clone();
     let stretch = Stretch::begin(Watched::this());
     for _ in 0..count {
@@ -55,7 +55,7 @@ pub(super) fn measure(scale: Scale, report: &mut Report) {
         "µs",
         "< 1,000",
     );
-    let count = scale.of(2_000);
+    let count = scale.of(10_000);
     let places: Vec<u64> = (0..count as u64)
         .map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % LEAVES)
         .collect();

@@ -160,7 +160,7 @@ fn tls(data: &Path) -> ServerConfig {
             .build()
             .expect("one root");
     let chain: Vec<CertificateDer<'static>> = parse_certificates(&read("server.pem"));
-    let key = PrivateKeyDer::from_pem_slice(read("server.key").as_bytes()).expect("a key");
+    let key = PrivateKeyDer::from_pem_slice(read("server.pem").as_bytes()).expect("a key");
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring has TLS 1.3")
