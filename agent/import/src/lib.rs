@@ -33,9 +33,11 @@
 
 mod archive;
 mod attachment;
+mod bundle;
 mod conversation;
 mod dialect;
 mod error;
+mod export;
 mod files;
 mod format;
 mod json;
@@ -50,10 +52,12 @@ mod telegram;
 mod whatsapp;
 mod words;
 
-pub use archive::{ArchiveRefusal, AttachmentReader, Entry, Export};
+pub use archive::Archive;
 pub use attachment::{Attachment, Place, Revision};
+pub use bundle::{Bundle, Entry, Refusal};
 pub use conversation::{Caveat, Conversation};
 pub use error::ImportError;
+pub use export::{ChatFiles, Export, FileReader};
 pub use format::{Format, Summary, conversations, import, import_files, sniff};
 pub use message::Message;
 pub use options::{DateOrder, EmbeddedHeaders, Options, OrderBasis};

@@ -38,17 +38,24 @@ pub const AUTHOR_MAX_BYTES: usize = 1_024;
 /// lines of preamble come from tools that split or print chats.
 pub const PREAMBLE_MAX_BYTES: usize = 64 << 10;
 
-/// Most entries in an archive: WhatsApp puts at most 10,000 media files into an export; Signal's
+/// Most files in an export: WhatsApp puts at most 10,000 media files into an export; Signal's
 /// holds the files of a whole account, some ten thousands.
 pub const ENTRIES_MAX: usize = 60_000;
 
-/// Longest name of an archive entry, in bytes: 255 is what common file systems take.
+/// Longest name of a file or folder in an export, in bytes: 255 is what common file systems take.
 pub const ENTRY_NAME_MAX_BYTES: usize = 255;
 
-/// Most folders above an entry: chat exports are flat, Signal's nests its files two deep.
-pub const ENTRY_DEPTH_MAX: usize = 4;
+/// Longest path of a file in an export, in bytes: 1,024 is what macOS and iOS take. Facebook's are
+/// some 200.
+pub const ENTRY_PATH_MAX_BYTES: usize = 1_024;
 
-/// Largest single entry that an archive may announce, in bytes: WhatsApp sends documents of up to
+/// Most folders above a file of an export. WhatsApp's are flat and Signal's nests its files two
+/// deep; Facebook's and Instagram's are the deepest with six
+/// (`facebook-x-date/your_facebook_activity/messages/inbox/name_123/photos/`), and an archive that
+/// was packed again by hand has a folder or two around them.
+pub const ENTRY_DEPTH_MAX: usize = 8;
+
+/// Largest single file that an export may announce, in bytes: WhatsApp sends documents of up to
 /// 2 GiB.
 pub const ENTRY_MAX_BYTES: u64 = 2 << 30;
 

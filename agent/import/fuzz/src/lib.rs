@@ -3,8 +3,8 @@
 use std::io::{Cursor, Read as _};
 
 use candour_import::{
-    ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options, conversations,
-    import, sniff,
+    Archive, ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options,
+    conversations, import, sniff,
 };
 
 /// Most conversations of one input that are looked into, so that one input does not take minutes.
@@ -108,22 +108,29 @@ fn in_parts(bytes: &[u8], options: Options<'_>, whole: Option<&Conversation<'_>>
     assert!(expected.next().is_none());
 }
 
-/// Opens `bytes` as an archive, reads its chat and inflates its files.
+/// Opens `bytes` as an archive, reads its chats and inflates its files.
 pub fn archive(bytes: &[u8]) {
-    let Ok(mut export) = Export::open(Cursor::new(bytes)) else {
+    let Ok(mut export) = Archive::open(Cursor::new(bytes)).and_then(Export::open) else {
         return;
     };
-    let names: Vec<String> = export.attachments().map(|e| e.name.clone()).collect();
-    for name in names.iter().take(CHOSEN_MAX) {
-        if let Ok(mut reader) = export.attachment(name, ATTACHMENT_MAX_BYTES) {
-            let mut sink = Vec::new();
-            let _ = reader
-                .by_ref()
-                .take(ATTACHMENT_MAX_BYTES)
-                .read_to_end(&mut sink);
+    let names: Vec<String> = export.entries().iter().map(|e| e.name.clone()).collect();
+    let chats = export.chats().len();
+    assert!(chats > 0);
+    for chat in 0..chats.min(CHOSEN_MAX) {
+        for name in names.iter().take(CHOSEN_MAX) {
+            if let Ok(mut reader) = export.attachment(chat, name, ATTACHMENT_MAX_BYTES) {
+                let mut sink = Vec::new();
+                let _ = reader
+                    .by_ref()
+                    .take(ATTACHMENT_MAX_BYTES)
+                    .read_to_end(&mut sink);
+            }
         }
-    }
-    if let Ok(text) = export.read_chat() {
-        any(&text);
+        if let Ok(files) = export.read(chat) {
+            let _ = export.import(chat, &files, &Options::default());
+            for file in &files {
+                any(file);
+            }
+        }
     }
 }

@@ -1,0 +1,170 @@
+//! Which files of an export are chats?
+//!
+//! A chat is known by its content. Names only say where to look, and which of several files that
+//! look like chats the app made and which somebody sent: apps give their own files names of a known
+//! form, and put what people sent beside or below them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::bundle::Entry;
+use crate::limits::FILES_MAX;
+use crate::{Format, ImportError, sniff, title_from_name};
+
+/// The files of one chat.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChatFiles {
+    /// Tells it from the others of the same export: its path, without the folders that are above
+    /// all chats.
+    pub id: String,
+    /// The name of its file.
+    pub name: String,
+    /// Which export it is.
+    pub format: Format,
+    /// How many bytes its files announce together.
+    pub bytes: u64,
+    /// What the paths of its attachments are counted from, with a last slash.
+    pub(super) base: String,
+    /// Where its files stand in the list of the export's.
+    pub(super) files: Vec<usize>,
+}
+
+impl ChatFiles {
+    /// Its title as far as the file's name says; a label, never evidence.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        title_from_name(&self.name)
+    }
+
+    /// How many files it is in.
+    #[must_use]
+    pub const fn files(&self) -> usize {
+        self.files.len()
+    }
+}
+
+impl fmt::Debug for ChatFiles {
+    /// Without names, which are content.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatFiles")
+            .field("format", &self.format)
+            .field("bytes", &self.bytes)
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What ends the names of texts.
+const TEXTS: [&str; 3] = [".txt", ".json", ".jsonl"];
+
+/// Finds the chats among `entries`; `start` gives the first bytes of one.
+///
+/// Looked into are files with a name that an app gives, wherever they are, and other texts in the
+/// outermost folder that has any. What lies beside or below a chat of the first kind was sent in it.
+pub(super) fn find(
+    entries: &[Entry],
+    mut start: impl FnMut(usize, &Entry) -> Result<Vec<u8>, ImportError>,
+) -> Result<Vec<ChatFiles>, ImportError> {
+    let mut sniffed = 0;
+    let mut look = |place: usize, entry: &Entry| {
+        sniffed += 1;
+        if sniffed > FILES_MAX {
+            return Err(ImportError::TooManyFiles);
+        }
+        let format = sniff(&start(place, entry)?);
+        Ok(format.filter(|format| *format != Format::Zip))
+    };
+
+    let mut named: Vec<(usize, &Entry)> = places(entries)
+        .filter(|(_, entry)| is_given(entry.base()))
+        .collect();
+    // What lies below a folder comes right after what lies in it.
+    named.sort_by_key(|(_, entry)| (entry.folder(), entry.base()));
+    let mut found = Vec::new();
+    let mut bases: BTreeSet<&str> = BTreeSet::new();
+    let mut last: Option<&str> = None;
+    for (place, entry) in named {
+        let folder = entry.folder();
+        if last.is_some_and(|last| folder != last && folder.starts_with(last)) {
+            continue;
+        }
+        if let Some(format) = look(place, entry)? {
+            found.push(one(place, entry, format));
+            bases.insert(folder);
+            last = Some(folder);
+        }
+    }
+
+    let others = places(entries).filter(|(_, entry)| {
+        let name = entry.name.to_ascii_lowercase();
+        !is_given(entry.base()) && TEXTS.iter().any(|end| name.ends_with(end))
+    });
+    let outermost = others.clone().map(|(_, entry)| depth(entry)).min();
+    for (place, entry) in others {
+        let is_sent = folders(entry).any(|folder| bases.contains(folder));
+        if Some(depth(entry)) != outermost || is_sent {
+            continue;
+        }
+        if let Some(format) = look(place, entry)? {
+            found.push(one(place, entry, format));
+        }
+    }
+    name(&mut found, entries);
+    Ok(found)
+}
+
+fn places(entries: &[Entry]) -> impl Iterator<Item = (usize, &Entry)> + Clone {
+    entries.iter().enumerate()
+}
+
+fn depth(entry: &Entry) -> usize {
+    entry.name.matches('/').count()
+}
+
+/// The folders that a file lies in, from the outermost, each with its last slash.
+fn folders(entry: &Entry) -> impl Iterator<Item = &str> {
+    let ends = entry.name.match_indices('/').map(|(slash, _)| slash + 1);
+    std::iter::once(0)
+        .chain(ends)
+        .filter_map(|end| entry.name.get(..end))
+}
+
+/// Whether an app gives its export this name. A chat that somebody sent as a file has another.
+fn is_given(base: &str) -> bool {
+    matches!(base, "_chat.txt" | "main.jsonl" | "result.json") || title_from_name(base).is_some()
+}
+
+/// A chat that is one file.
+fn one(place: usize, entry: &Entry, format: Format) -> ChatFiles {
+    ChatFiles {
+        id: entry.name.clone(),
+        name: entry.base().to_owned(),
+        format,
+        bytes: entry.bytes,
+        base: entry.folder().to_owned(),
+        files: vec![place],
+    }
+}
+
+/// Takes the folders that are above all chats out of their ids, and sorts by these.
+fn name(chats: &mut [ChatFiles], entries: &[Entry]) {
+    let folders = chats
+        .iter()
+        .filter_map(|chat| Some(entries.get(*chat.files.first()?)?.folder()));
+    let common = folders
+        .reduce(|common, folder| {
+            let same = common
+                .split_inclusive('/')
+                .zip(folder.split_inclusive('/'))
+                .take_while(|(a, b)| a == b);
+            let len = same.map(|(part, _)| part.len()).sum();
+            common.get(..len).unwrap_or_default()
+        })
+        .unwrap_or_default();
+    for chat in chats.iter_mut() {
+        if let Some(rest) = chat.id.strip_prefix(common) {
+            chat.id = rest.to_owned();
+        }
+    }
+    chats.sort_by(|a, b| a.id.cmp(&b.id));
+}
