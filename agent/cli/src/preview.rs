@@ -146,10 +146,13 @@ pub(crate) fn show_draft(out: &mut Out, draft: &Draft) -> Result<(), Failure> {
     files(out, &draft.attachments)
 }
 
-/// The JSON of a content or a draft for programs, without the keys that open its files: a script
-/// that shows or logs it must not give them away.
+/// The JSON of a content or a draft for programs, without the keys that open its files and the
+/// digests that its messages are known by: a script that shows or logs it must not give them away.
 pub(crate) fn to_json(content: &impl Serialize) -> Value {
     let mut json = serde_json::to_value(content).expect("texts, numbers and lists serialise");
+    if let Some(members) = json.as_object_mut() {
+        members.remove("origins");
+    }
     let files = json.get_mut("attachments").and_then(Value::as_array_mut);
     for file in files.into_iter().flatten() {
         if let Some(file) = file.as_object_mut() {

@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 
 pub use sides::{authors, bare, writes};
 
-use crate::declaration::Draft;
+use crate::declaration::{Draft, Origin, Origins};
 
 /// Stands for the order of day and month where the format leaves nothing to decide.
 const NO_DATE_ORDER: &str = "fixed";
@@ -149,11 +149,16 @@ pub fn pick(
         .iter()
         .filter_map(|place| chat.message(*place))
         .collect();
+    let within = places.iter().max().map_or(0, |last| last.saturating_add(1));
+    let all_origins: Vec<Origin> = origins(chat).take(within).collect();
     let mut messages = Vec::with_capacity(picked.len());
+    let mut origins = Vec::with_capacity(picked.len());
     for message in &picked {
         for revision in message.revisions() {
             messages.push(earlier(message, revision, known.zone)?);
+            origins.push(None);
         }
+        origins.push(all_origins.get(message.index()).copied());
         messages.push(content::Message {
             at: message.time_in(known.zone)?,
             author: author(message),
@@ -190,6 +195,7 @@ pub fn pick(
             Extent::Extract
         }),
         messages,
+        origins,
         source: Some(content::Source {
             format: chat.format_name().to_owned(),
             sha256: chat.digest(),
@@ -205,6 +211,15 @@ pub fn pick(
         draft,
         files: files(&picked),
     })
+}
+
+/// What tells each message of a chat from every other in any export of it, in the order of the
+/// chat: for [`Agent::already_declared`](crate::Agent::already_declared). Decodes every message
+/// that it comes to.
+pub fn origins<'c>(chat: &'c Conversation<'_>) -> impl Iterator<Item = Origin> + 'c {
+    let mut origins = Origins::default();
+    chat.messages()
+        .map(move |message| origins.next(message.fingerprint()))
 }
 
 /// The bytes of a picked file that stands in its message.

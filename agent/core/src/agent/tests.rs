@@ -1,4 +1,5 @@
 mod damage;
+mod declared;
 mod enrol;
 mod files;
 

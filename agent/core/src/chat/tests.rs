@@ -120,6 +120,26 @@ fn an_earlier_wording_goes_before_the_message_and_says_what_it_is() {
 }
 
 #[test]
+fn picked_messages_keep_the_origin_that_they_have_in_a_longer_export() {
+    let yes = "14/02/2024, 10:01 - Bob Example: Yes\n".repeat(2);
+    let twice = format!("{TEXT}{yes}");
+    let longer = format!("{twice}14/02/2024, 10:09 - Bob Example: Good\n");
+    let origins_of = |text: &str| origins(&chat(text)).collect::<Vec<_>>();
+    let (all, more) = (origins_of(&twice), origins_of(&longer));
+    assert_eq!(more[..all.len()], all);
+    let distinct: BTreeSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len(), "said twice in one minute");
+    let draft = picked(&longer, &[5, 2], None, None).draft;
+    assert_eq!(draft.origins, [Some(all[5]), Some(all[2])]);
+    let edited = picked(SIGNAL, &[1], None, None).draft;
+    assert_eq!(
+        edited.origins,
+        [None, origins(&chat(SIGNAL)).nth(1)],
+        "an earlier wording is not a message of the chat"
+    );
+}
+
+#[test]
 fn filters_narrow_the_list_by_time_author_and_words() {
     let chat = chat(TEXT);
     let listed = |filter: &Filter| {

@@ -13,7 +13,7 @@ use candour_wire::time::MessageTime;
 use candour_wire::{Code, limits};
 use jiff::Timestamp;
 
-use super::{Draft, Present, Preview, Violation, Violations};
+use super::{Draft, Origin, Present, Preview, Violation, Violations};
 
 /// How far ahead of the handset's clock a message may lie before it is called wrong: a day, so
 /// that another zone or a clock that is a little off refuses nothing.
@@ -124,6 +124,7 @@ pub fn check(
             let late_days = late_days(&occurred, within_days, present.likely);
             Ok(Preview {
                 policy: policy.version,
+                origins: origins(draft),
                 content: DeclarationContent {
                     channel,
                     direction,
@@ -232,6 +233,16 @@ fn occurred(draft: &Draft, latest: Timestamp, found: &mut Found) -> Option<Messa
         Some(_) => {}
     }
     Some(occurred)
+}
+
+/// Those of the messages that came from an export. A list that is longer than that of the messages
+/// is of other messages, and none is better than a wrong one.
+fn origins(draft: &Draft) -> Vec<Origin> {
+    if draft.origins.len() > draft.messages.len() {
+        Vec::new()
+    } else {
+        draft.origins.iter().copied().flatten().collect()
+    }
 }
 
 fn late_days(occurred: &MessageTime, within_days: u32, now: Timestamp) -> Option<u32> {
