@@ -10,12 +10,12 @@ use candour_wire::content::{
     DeviceOwnership, Direction, Disappearing, Extent, Participant, Person, Significance, Text,
 };
 use candour_wire::policy::Policy;
-use inquire::{Confirm, InquireError, Password, Select};
+use inquire::{Confirm, InquireError, MultiSelect, Password, Select};
 use jiff::civil::DateTime;
 
 use crate::failure::Failure;
 use crate::form;
-use crate::out::note;
+use crate::out::{note, room};
 use crate::text;
 
 /// Asks for everything that is missing from `draft`.
@@ -139,6 +139,56 @@ pub(crate) fn secret(question: &str) -> Result<Text, Failure> {
 pub(crate) fn answer(question: &str) -> Result<Option<Text>, Failure> {
     let answer = inquire::Text::new(question).prompt().map_err(broken_off)?;
     Ok((!answer.trim().is_empty()).then(|| answer.into()))
+}
+
+/// Asks for one of several, each under the words that a person reads. Typing searches them.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(crate) fn one_of<T>(question: &str, choices: Vec<(String, T)>) -> Result<T, Failure> {
+    let (rows, columns) = room();
+    let choices = choices
+        .into_iter()
+        .map(|(words, value)| Choice(text::short(&words, columns.saturating_sub(4)), value))
+        .collect();
+    Select::new(question, choices)
+        .with_page_size(rows.saturating_sub(4).max(5))
+        .with_scorer(&|typed, _, words, _| holds(words, typed))
+        .prompt()
+        .map(|choice| choice.1)
+        .map_err(broken_off)
+}
+
+/// Asks for any number of several, none of which is marked at first. Typing searches them.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(crate) fn some_of<T>(question: &str, choices: Vec<(String, T)>) -> Result<Vec<T>, Failure> {
+    let (rows, columns) = room();
+    let choices = choices
+        .into_iter()
+        .map(|(words, value)| Choice(text::short(&words, columns.saturating_sub(7)), value))
+        .collect();
+    let chosen = MultiSelect::new(question, choices)
+        .with_page_size(rows.saturating_sub(4).max(5))
+        .with_scorer(&|typed, _, words, _| holds(words, typed))
+        .with_formatter(&|chosen| format!("{} marked", chosen.len()))
+        .with_help_message(
+            "↑↓ move, space marks, → all, ← none, typing searches, enter goes on, esc breaks off",
+        )
+        .prompt()
+        .map_err(broken_off)?;
+    Ok(chosen.into_iter().map(|choice| choice.1).collect())
+}
+
+/// Keeps the order of the list: what holds the words, in any case, stays.
+fn holds(words: &str, typed: &str) -> Option<i64> {
+    words
+        .to_lowercase()
+        .contains(&typed.to_lowercase())
+        .then_some(0)
 }
 
 fn marking_of(policy: &Policy) -> Result<String, Failure> {

@@ -24,7 +24,9 @@ pub(crate) struct Chat {
     export: Export<Watched>,
     /// The title by the name of the folder or file, where no name inside says one.
     title: Option<String>,
+    /// Counts what is read; shown where it takes long and a person looks on.
     bar: ProgressBar,
+    is_watched: bool,
 }
 
 /// What reading an export gives.
@@ -73,17 +75,20 @@ impl From<Summary> for Offer {
 }
 
 impl Chat {
-    /// Opens an export by its paths. Blocks on the disk.
+    /// Opens an export by its paths. Blocks on the disk. Where it `is_watched`, reading a large
+    /// one shows a bar.
     ///
     /// # Errors
     ///
     /// When a file cannot be read, or they are no export that Candour knows.
-    pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
+    pub(crate) fn open(paths: &[PathBuf], is_watched: bool) -> Result<Self, Failure> {
         let name = match paths {
             [path] => bundles::name_of(path),
             _ => String::new(),
         };
-        Self::of(&name, bundles::open(paths)?)
+        let mut this = Self::of(&name, bundles::open(paths)?)?;
+        this.is_watched = is_watched;
+        Ok(this)
     }
 
     /// Opens an export from anywhere; `name` is its own, for the chat's title.
@@ -97,11 +102,11 @@ impl Chat {
             export: Export::open(Watched::new(bundle, bar.clone()))?,
             title: title_from_name(name).map(str::to_owned),
             bar,
+            is_watched: false,
         })
     }
 
-    /// Reads the chat that is asked for, or lists what there is to choose from. Shows a bar where
-    /// that takes long.
+    /// Reads the chat that is asked for, or lists what there is to choose from.
     ///
     /// # Errors
     ///
@@ -119,7 +124,7 @@ impl Chat {
         let asked = asked.filter(|id| *id != chat.id).map(str::to_owned);
         let (format, bytes) = (chat.format, chat.bytes);
         let title = chat.title().map(str::to_owned);
-        let shown = progress::reading(&self.bar, bytes);
+        let shown = self.is_watched.then(|| progress::reading(&self.bar, bytes));
         let loading = if format == Format::Signal {
             self.taken(place, asked)
         } else {
@@ -212,9 +217,7 @@ impl Chat {
         let chat = self.export.chats().get(loaded.chat);
         let options = Options {
             date_order: reading.date_order,
-            title: chat
-                .and_then(|chat| chat.title())
-                .or(self.title.as_deref()),
+            title: chat.and_then(|chat| chat.title()).or(self.title.as_deref()),
             conversation: loaded.conversation.as_deref(),
             ..Options::default()
         };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use candour_core::AgentError;
+use candour_core::chat::PickError;
 use candour_core::config::ConfigError;
 use candour_core::declaration::Violations;
 use candour_import::ImportError;
@@ -24,6 +25,8 @@ pub(crate) enum Failure {
     Import(#[from] ImportError),
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Pick(#[from] PickError),
     #[error(transparent)]
     Violations(#[from] Violations),
     /// A declaration is not complete; what there is was kept as a draft.
@@ -79,7 +82,8 @@ impl Failure {
         match self {
             Self::Agent(error) => error.code(),
             Self::Import(error) => error.code(),
-            Self::Selection(_) => Code::SelectionInvalid,
+            Self::Selection(_) | Self::Pick(PickError::TooMany(_)) => Code::SelectionInvalid,
+            Self::Pick(PickError::Zone(_)) => Code::UsageInvalid,
             Self::Violations(violations) | Self::Incomplete { violations, .. } => violations.code(),
             Self::Config { .. } | Self::ConfigSyntax { .. } | Self::ConfigMissing(_) => {
                 Code::ConfigInvalid

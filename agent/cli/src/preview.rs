@@ -1,5 +1,8 @@
 //! What the holder sees before confirming: everything that would leave this machine.
 
+use std::collections::BTreeSet;
+
+use candour_core::chat::meaning;
 use candour_core::declaration::Draft;
 use candour_wire::content::{Attachment, DeclarationContent, Message, Text};
 use candour_wire::policy::Policy;
@@ -214,7 +217,31 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
         })
         .collect();
     out.line("")?;
-    out.table(&["When", "Who", "Message", "Remarks"], rows)
+    out.table(&["When", "Who", "Message", "Remarks"], rows)?;
+    let remarks: BTreeSet<&str> = messages
+        .iter()
+        .flat_map(|message| message.flags.iter().map(String::as_str))
+        .collect();
+    explain(out, remarks.into_iter())
+}
+
+/// Says what remarks on messages mean.
+///
+/// # Errors
+///
+/// When the output cannot be written.
+pub(crate) fn explain<'r>(
+    out: &mut Out,
+    remarks: impl Iterator<Item = &'r str>,
+) -> Result<(), Failure> {
+    let told: Vec<Vec<String>> = remarks
+        .filter_map(|remark| Some(vec![remark.replace('_', " "), meaning(remark)?.to_owned()]))
+        .collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    out.line("What the remarks mean:")?;
+    out.table(&[], told)
 }
 
 fn files(out: &mut Out, files: &[Attachment]) -> Result<(), Failure> {

@@ -1,105 +1,95 @@
 //! `candour import`: list the messages of an exported chat, and pick some to declare.
 
-use std::collections::BTreeSet;
+mod declared;
+mod list;
 
+use candour_core::agent::Agent;
+use candour_core::chat::{self, Filter, Known, PickedFile};
 use candour_core::config::Config;
-use candour_import::{Conversation, DateOrder, ImportError, Message, OrderBasis, Stamp, Summary};
-use candour_wire::ChannelId;
-use candour_wire::attachment;
+use candour_import::{Conversation, ImportError};
+use candour_wire::content::Attachment;
 use candour_wire::time::UnknownZone;
+use candour_wire::{ChannelId, Code, attachment};
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
+use self::declared::Declared;
+use self::list::Listing;
 use super::Context;
 use super::declare::{self, Job, proceed};
-use crate::args::Import;
-use crate::chat::{self, Chat, Filter, PickedFile};
+use crate::args::{Import, Picking, Reading};
+use crate::chat::{Chat, Loaded, Loading, Offer, require_author};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
-use crate::out::Out;
-use crate::{out, settings, text};
+use crate::{ask, out, settings, text};
+
+pub(crate) use list::row;
 
 /// Message times without a zone, where there is no configuration that says otherwise.
 const DEFAULT_ZONE: &str = "Europe/London";
 
-/// How much of a message the list shows, in columns; the preview shows all of it.
-const SHOWN_COLUMNS: usize = 160;
+/// Most messages that are shown to be marked at the terminal: more are not looked through, and
+/// each costs memory.
+const CHOICES_MAX: usize = 50_000;
 
 pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, Failure> {
-    // A chat can be looked at before enrolment, and without any configuration.
-    let config = match (&args.pick, settings::config(&context.global)) {
-        (None, Err(Failure::ConfigMissing(_))) => None,
-        (_, config) => Some(config?),
-    };
-    let mut chat = Chat::open(&args.file)?;
-    let Some(selection) = &args.pick else {
-        match chat.index(&args.reading) {
-            Err(Failure::Import(ImportError::NeedsConversation(_))) => {
-                let found = chat.conversations(&args.reading)?;
-                list_conversations(&mut context.out, &found, zone(args, config.as_ref()))?;
-            }
-            conversation => list(&mut context.out, &conversation?, args, config.as_ref())?,
-        }
-        return Ok(Exit::Done);
-    };
-    let agent = context.open()?;
-    let zone = zone(args, config.as_ref());
-    let channels: Vec<ChannelId> = agent
-        .policy()
-        .into_iter()
-        .flat_map(|policy| policy.channels)
-        .map(|channel| channel.id)
-        .collect();
-    let picked = {
-        let conversation = chat.index(&args.reading)?;
-        let places = selection.places(conversation.len())?;
-        if let Some(me) = &args.me {
-            chat::require_author(&conversation, me)?;
-        }
-        let me = args.me.as_deref().or_else(|| {
-            agent
-                .config()
-                .holder_name
-                .as_ref()
-                // EXPOSE: it is looked for among the authors of the holder's own export.
-                .map(|name| name.expose().as_str())
-                .filter(|me| chat::writes(&conversation, me))
-        });
-        chat::pick(&conversation, &places, zone, me, &channels)?
-    };
-    let mut draft = picked.draft;
-    let mut inputs = Inputs::default();
-    declare::fill(&agent, &mut draft, &args.fields, &mut inputs)?;
-    let mut left_out = BTreeSet::new();
-    for PickedFile { name, path } in picked.files.iter().filter(|_| !args.no_files) {
-        let sealed = chat.with_file(path, |reader| {
-            if args.act.dry_run {
-                return declare::summary_only(name, attachment::encrypt(reader, std::io::sink()));
-            }
-            Ok(agent.attach(name, reader)?)
-        })?;
-        match sealed {
-            Some(file) => draft.attachments.push(file),
-            None => {
-                left_out.insert(name);
-            }
-        }
-    }
-    for name in left_out {
-        out::note(&format!(
-            "The export does not hold {}; attach it with --attach if you have it.",
-            text::line(name)
+    let picks = args.picking.pick.is_some() || args.picking.choose;
+    let may_ask = out::can_ask() && !context.out.is_json();
+    if args.picking.choose && !may_ask {
+        return Err(Failure::Usage(
+            "--choose asks at a terminal, and there is none; give the numbers with --pick".into(),
         ));
     }
-    let job = Job {
-        draft,
-        files: &args.fields.attach,
-        act: args.act,
-        stored: None,
-        amends: None,
+    // A chat can be looked at before enrolment, and without any configuration.
+    let config = match settings::config(&context.global) {
+        Err(Failure::ConfigMissing(_)) if !picks => None,
+        config => Some(config?),
     };
-    proceed(context, &agent, job)
+    let zone = zone(args, config.as_ref());
+    let tz =
+        TimeZone::get(zone).map_err(|_| Failure::Usage(format!("--zone {zone}: {UnknownZone}")))?;
+    let mut export = Chat::open(&args.paths, !context.out.is_json())?;
+    let mut reading = args.reading.clone();
+    let loaded = match export.load(&reading)? {
+        Loading::One(loaded) => loaded,
+        Loading::Several(found) if !picks => {
+            list::offers(&mut context.out, &found, &tz)?;
+            return Ok(Exit::Done);
+        }
+        Loading::Several(found) if may_ask => chosen(&mut export, &mut reading, found, &tz)?,
+        Loading::Several(found) => return Err(ImportError::NeedsConversation(found.len()).into()),
+    };
+    let conversation = export.index(&loaded, &reading)?;
+    let filter = Filter {
+        from: args.listing.from,
+        to: args.listing.to,
+        author: args.listing.author.clone(),
+        text: args.listing.text.clone(),
+    };
+    let listed: Vec<usize> = conversation
+        .messages()
+        .filter(|message| filter.passes(message, &tz))
+        .map(|message| message.index())
+        .collect();
+    if !picks {
+        let declared = declared_if_at_hand(context, config.is_some(), &conversation, &tz);
+        Listing {
+            chat: &conversation,
+            places: &listed,
+            declared: &declared,
+            zone,
+            tz: &tz,
+            digest: loaded.digest(&conversation),
+        }
+        .print(&mut context.out)?;
+        return Ok(Exit::Done);
+    }
+    let agent = context.open()?;
+    let declared = Declared::of(&agent, &conversation, &tz)?;
+    let places = picked(&conversation, listed, &declared, &args.picking, &tz)?;
+    list::said_before_picking(&mut context.out, &conversation)?;
+    let files = (&mut export, &loaded);
+    declare_picked(context, &agent, args, &conversation, &places, zone, files)
 }
 
 /// The zone of the chat's times.
@@ -111,145 +101,227 @@ fn zone<'a>(args: &'a Import, config: Option<&'a Config>) -> &'a str {
         .unwrap_or(DEFAULT_ZONE)
 }
 
-/// The conversations of an export that holds several, and nothing of what they say.
-fn list_conversations(out: &mut Out, found: &[Summary], zone: &str) -> Result<(), Failure> {
-    let tz = time_zone(zone)?;
-    let day = |stamp: &Stamp| {
-        let wall = stamp.wall_in(&tz);
-        wall.map(|wall| wall.strftime("%-d %b %Y").to_string())
-            .unwrap_or_default()
-    };
-    let rows = found.iter().map(|conversation| {
-        vec![
-            conversation.id.clone(),
-            conversation
-                .title
-                .as_deref()
-                .map(text::name)
-                .unwrap_or_default(),
-            conversation.messages.to_string(),
-            day(&conversation.first),
-            day(&conversation.last),
-        ]
+/// Lets the holder choose one of several conversations, and reads it.
+fn chosen(
+    export: &mut Chat,
+    reading: &mut Reading,
+    found: Vec<Offer>,
+    tz: &TimeZone,
+) -> Result<Loaded, Failure> {
+    let choices = found.into_iter().map(|offer| {
+        let title = offer
+            .title
+            .as_deref()
+            .map_or(offer.id.as_str(), |title| title);
+        let messages = offer
+            .messages
+            .map(|number| format!(", {}", text::count(number as u64, "message", "messages")))
+            .unwrap_or_default();
+        let days = [offer.first, offer.last].map(|stamp| list::day(stamp, tz));
+        let days = match days {
+            [first, _] if first.is_empty() => String::new(),
+            [first, last] => format!(", {first} to {last}"),
+        };
+        (format!("{}{messages}{days}", text::name(title)), offer.id)
     });
-    out.table(
-        &["Id", "With or title", "Messages", "First", "Last"],
-        rows.collect(),
-    )?;
-    out.line("To list one: add --conversation with its id. Nothing of the others is kept.")?;
-    if out.is_json() {
-        let conversations: Vec<Value> = found
-            .iter()
-            .map(|conversation| {
-                json!({
-                    "id": conversation.id,
-                    "title": conversation.title,
-                    "messages": conversation.messages,
-                    "first": day(&conversation.first),
-                    "last": day(&conversation.last),
-                })
-            })
-            .collect();
-        out.json(&json!({ "conversations": conversations }))?;
+    let id = ask::one_of("Which conversation?", choices.collect())?;
+    reading.conversation = Some(id);
+    match export.load(reading)? {
+        Loading::One(loaded) => Ok(loaded),
+        Loading::Several(found) => Err(ImportError::NeedsConversation(found.len()).into()),
     }
-    Ok(())
 }
 
-fn time_zone(zone: &str) -> Result<TimeZone, Failure> {
-    TimeZone::get(zone).map_err(|_| Failure::Usage(format!("--zone {zone}: {UnknownZone}")))
-}
-
-fn list(
-    out: &mut Out,
-    chat: &Conversation<'_>,
-    args: &Import,
-    config: Option<&Config>,
-) -> Result<(), Failure> {
-    let zone = zone(args, config);
-    let tz = time_zone(zone)?;
-    let filter = Filter {
-        from: args.from,
-        to: args.to,
-        author: args.author.clone(),
-        text: args.text.clone(),
-    };
-    let listed: Vec<Message<'_>> = chat
-        .messages()
-        .filter(|message| filter.passes(message, &tz))
-        .collect();
-    out.table(
-        &["No.", "When", "Who", "Message", "Remarks"],
-        listed.iter().map(|message| row(message, &tz)).collect(),
-    )?;
-    let title = chat
-        .title()
-        .map(|title| format!(" of “{}”", text::line(title)))
-        .unwrap_or_default();
-    out.line(format!(
-        "{} of {} messages{title}.",
-        listed.len(),
-        chat.len()
-    ))?;
-    if chat.order_basis() == Some(OrderBasis::Monotonic) {
-        out.line("Day and month were told apart by the order of the messages; check that the dates are right.")?;
+/// What was declared before, where this machine has an agent that can tell. A chat can be looked
+/// at without one.
+fn declared_if_at_hand(
+    context: &Context<'_>,
+    is_configured: bool,
+    conversation: &Conversation<'_>,
+    tz: &TimeZone,
+) -> Declared {
+    let home = settings::home(&context.global).ok();
+    // Opening an agent makes its home, which looking at a chat must not.
+    if !is_configured || home.is_none_or(|home| !home.join("agent.db").exists()) {
+        return Declared::default();
     }
-    if chat.doubtful() > 0 {
-        out.line(format!(
-            "{} messages carry a remark; look at them before you declare them.",
-            chat.doubtful()
-        ))?;
-    }
-    out.line("To declare some: add --pick with their numbers, such as --pick 3-7,12.")?;
-    if out.is_json() {
-        let messages: Vec<Value> = listed
-            .iter()
-            .map(|message| to_json(message, zone))
-            .collect();
-        out.json(&json!({
-            "title": chat.title(),
-            "format": chat.format_name(),
-            "date_order": chat.date_order().map(DateOrder::as_str),
-            "date_order_basis": chat.order_basis().map(OrderBasis::as_str),
-            "sha256": chat.digest(),
-            "messages_in_all": chat.len(),
-            "messages": messages,
-        }))?;
-    }
-    Ok(())
-}
-
-/// A message as a row of the list.
-pub(crate) fn row(message: &Message<'_>, zone: &TimeZone) -> Vec<String> {
-    let mut remarks: Vec<String> = chat::flags(message)
-        .iter()
-        .map(|flag| flag.replace('_', " "))
-        .collect();
-    remarks.dedup();
-    vec![
-        (message.index() + 1).to_string(),
-        message
-            .stamp()
-            .wall_in(zone)
-            .map(|wall| wall.strftime("%-d %b %Y, %H:%M").to_string())
-            .unwrap_or_default(),
-        message
-            .author()
-            .map(|author| text::name(&author))
-            .unwrap_or_default(),
-        text::short(&message.text(), SHOWN_COLUMNS),
-        remarks.join(", "),
-    ]
-}
-
-fn to_json(message: &Message<'_>, zone: &str) -> Value {
-    json!({
-        "number": message.index() + 1,
-        "at": message.time_in(zone).ok().flatten(),
-        "author": message.author(),
-        "kind": message.kind().as_str(),
-        "text": message.text(),
-        "file": message.attachment_name(),
-        "flags": chat::flags(message),
-        "sha256": message.digest(),
+    let declared = context
+        .open()
+        .and_then(|agent| Declared::of(&agent, conversation, tz));
+    declared.unwrap_or_else(|failure| {
+        out::note(&format!(
+            "What has been declared before cannot be told now [{}].",
+            failure.code()
+        ));
+        Declared::default()
     })
+}
+
+/// The places of what the holder picks, without what was declared before.
+fn picked(
+    conversation: &Conversation<'_>,
+    mut listed: Vec<usize>,
+    declared: &Declared,
+    picking: &Picking,
+    tz: &TimeZone,
+) -> Result<Vec<usize>, Failure> {
+    let Some(selection) = &picking.pick else {
+        if !picking.again {
+            tell_left_out(declared.leave_out(&mut listed), listed.len())?;
+        }
+        return marked(conversation, &listed, declared, tz);
+    };
+    let mut places = selection.places(&listed, conversation.len())?;
+    if !picking.again {
+        tell_left_out(declared.leave_out(&mut places), places.len())?;
+    }
+    Ok(places)
+}
+
+fn tell_left_out(number: usize, left: usize) -> Result<(), Failure> {
+    if number == 0 {
+        return Ok(());
+    }
+    if left == 0 {
+        return Err(Failure::Found {
+            code: Code::SelectionInvalid,
+            detail: "all of them have been declared before; --again declares them once more".into(),
+        });
+    }
+    out::note(&format!(
+        "{} left out: declared before. --again takes them in.",
+        text::count(number as u64, "message is", "messages are")
+    ));
+    Ok(())
+}
+
+/// What the holder marks in the list, at the terminal.
+fn marked(
+    conversation: &Conversation<'_>,
+    listed: &[usize],
+    declared: &Declared,
+    tz: &TimeZone,
+) -> Result<Vec<usize>, Failure> {
+    if listed.is_empty() {
+        return Err(crate::selection::SelectionError::Nothing.into());
+    }
+    if listed.len() > CHOICES_MAX {
+        return Err(Failure::Usage(format!(
+            "{} messages are too many to choose from; list fewer with --from, --to, --author or --text",
+            listed.len()
+        )));
+    }
+    for caveat in conversation.caveats() {
+        out::note(caveat.reason());
+    }
+    let choices = listed
+        .iter()
+        .filter_map(|place| conversation.message(*place))
+        .map(|message| {
+            (
+                choice(row(&message, tz), declared.day(message.index())),
+                message.index(),
+            )
+        });
+    let mut places = ask::some_of("Which messages are to be declared?", choices.collect())?;
+    places.sort_unstable();
+    if places.is_empty() {
+        return Err(Failure::NotConfirmed(
+            "no message was marked; nothing was done",
+        ));
+    }
+    Ok(places)
+}
+
+/// A row of the list on one line, remarks before the words, where they cannot be cut off.
+fn choice(row: Vec<String>, declared: Option<String>) -> String {
+    let declared = declared.map(|day| format!("declared {day}"));
+    match <[String; 5]>::try_from(row) {
+        Ok([number, when, who, message, remarks]) => {
+            let remarks: Vec<String> = [remarks]
+                .into_iter()
+                .chain(declared)
+                .filter(|remark| !remark.is_empty())
+                .collect();
+            let remarks = match remarks.join(", ") {
+                none if none.is_empty() => none,
+                some => format!(" ({some})"),
+            };
+            format!("{number}  {when}  {who}{remarks}: {message}")
+        }
+        Err(row) => row.join("  "),
+    }
+}
+
+/// Makes a draft of the picked messages and goes on as `candour declare` does.
+fn declare_picked(
+    context: &mut Context<'_>,
+    agent: &Agent,
+    args: &Import,
+    conversation: &Conversation<'_>,
+    places: &[usize],
+    zone: &str,
+    (export, loaded): (&mut Chat, &Loaded),
+) -> Result<Exit, Failure> {
+    let me = args.picking.me.as_deref();
+    if let Some(me) = me {
+        require_author(conversation, me)?;
+    }
+    let channels: Vec<ChannelId> = agent
+        .policy()
+        .into_iter()
+        .flat_map(|policy| policy.channels)
+        .map(|channel| channel.id)
+        .collect();
+    let holder = agent.config().holder_name.as_ref();
+    let known = Known {
+        zone,
+        me,
+        // EXPOSE: it is looked for among the authors of the holder's own export.
+        holder: holder.map(|name| name.expose().as_str()),
+        channels: &channels,
+    };
+    let picked = chat::pick(conversation, places, &known)?;
+    let mut draft = picked.draft;
+    if let Some(source) = &mut draft.source {
+        source.sha256 = loaded.digest(conversation);
+    }
+    let mut inputs = Inputs::default();
+    declare::fill(agent, &mut draft, &args.fields, &mut inputs)?;
+    if !args.picking.no_files {
+        for file in &picked.files {
+            let sealed = export.with_file(loaded, conversation, file, |reader| {
+                seal(agent, file, args.act.dry_run, reader)
+            })?;
+            match sealed {
+                Some(sealed) => draft.attachments.push(sealed),
+                None => out::note(&format!(
+                    "The export does not hold {}; attach it with --attach if you have it.",
+                    text::line(&file.name)
+                )),
+            }
+        }
+    }
+    let job = Job {
+        draft,
+        files: &args.fields.attach,
+        act: args.act,
+        stored: None,
+        amends: None,
+    };
+    proceed(context, agent, job)
+}
+
+/// Seals a file of the export into the spool; for a dry run nowhere.
+fn seal(
+    agent: &Agent,
+    file: &PickedFile,
+    dry_run: bool,
+    reader: &mut dyn std::io::Read,
+) -> Result<Attachment, Failure> {
+    if dry_run {
+        let summary = attachment::encrypt(reader, std::io::sink());
+        return declare::summary_only(&file.name, summary);
+    }
+    Ok(agent.attach(&file.name, reader)?)
 }
