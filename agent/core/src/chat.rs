@@ -15,6 +15,7 @@ use candour_import::{
     Conversation, DateOrder, Doubt, ImportError, Message, Place, Revision, RowKind,
 };
 use candour_wire::ChannelId;
+use candour_wire::content::flag::{EARLIER_LEFT_OUT, EARLIER_WORDING};
 use candour_wire::content::{self, Extent, Participant, Text};
 use candour_wire::limits::MESSAGES_MAX;
 use candour_wire::time::UnknownZone;
@@ -30,9 +31,6 @@ const NO_DATE_ORDER: &str = "fixed";
 
 /// The remark on a message that was edited.
 const EDITED: &str = "edited";
-
-/// The remark on an earlier wording of a message that was edited.
-const EARLIER_WORDING: &str = "earlier_wording";
 
 /// Which messages of a chat are listed: those that pass every part that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,6 +163,7 @@ pub fn pick(
             text: message.text().into_owned().into(),
             source_sha256: Some(message.digest()),
             flags: flags(message),
+            redactions: Vec::new(),
         });
     }
     let sides = sides::of(chat, &picked, known);
@@ -198,7 +197,7 @@ pub fn pick(
         origins,
         source: Some(content::Source {
             format: chat.format_name().to_owned(),
-            sha256: chat.digest(),
+            sha256: Some(chat.digest()),
             messages: chat.len() as u64,
             date_order: chat
                 .date_order()
@@ -268,6 +267,7 @@ pub fn meaning(flag: &str) -> Option<&'static str> {
     }
     Some(match flag {
         EARLIER_WORDING => "What the next message said before it was edited.",
+        EARLIER_LEFT_OUT => "What it said before it was edited is left out.",
         "omitted" => "The export left the file out.",
         "blank" => "There is nothing in it; view-once messages show so.",
         "notice" => "Words of the app under this person's name.",
@@ -286,6 +286,7 @@ fn earlier(
         text: revision.text.into(),
         source_sha256: Some(message.digest()),
         flags: vec![EARLIER_WORDING.to_owned()],
+        redactions: Vec::new(),
     })
 }
 

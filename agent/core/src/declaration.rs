@@ -9,6 +9,7 @@
 //! before a draft is stored (invariant I7).
 
 mod origin;
+mod redact;
 mod rules;
 
 use candour_wire::content::{
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use origin::{Origin, Origins};
+pub use redact::{Passage, RedactionError, occurrences};
 pub use rules::{check, refuse_above_official_sensitive};
 
 /// What the holder has entered so far.

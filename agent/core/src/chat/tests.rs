@@ -199,3 +199,8 @@ fn every_doubt_has_a_sentence_and_a_plain_word_has_none() {
     assert!(meaning(EARLIER_WORDING).is_some());
     assert_eq!(meaning("media"), None);
 }
+
+#[test]
+fn the_rules_know_what_the_import_calls_too_long() {
+    assert_eq!(Doubt::TooLong.as_str(), content::flag::TOO_LONG);
+}

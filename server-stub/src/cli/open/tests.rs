@@ -183,6 +183,7 @@ fn declaration(context: &Context, handset: &HandsetId) -> (RecordId, (Body, Vec<
             text: SECRET.into(),
             source_sha256: None,
             flags: vec![],
+            redactions: Vec::new(),
         }],
         substance: None,
         attachments: vec![Attachment {
