@@ -207,12 +207,7 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
                     .unwrap_or_default(),
                 // EXPOSE: likewise.
                 text::block(message.text.expose()),
-                message
-                    .flags
-                    .iter()
-                    .map(|flag| text::line(flag).replace('_', " "))
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                remarks(message).join(", "),
             ]
         })
         .collect();
@@ -223,6 +218,27 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
         .flat_map(|message| message.flags.iter().map(String::as_str))
         .collect();
     explain(out, remarks.into_iter())
+}
+
+/// What the import found about a message, and why passages of it were redacted.
+fn remarks(message: &Message) -> Vec<String> {
+    let flags = message
+        .flags
+        .iter()
+        .map(|flag| text::line(flag).replace('_', " "));
+    let redactions = message.redactions.iter().map(|redaction| {
+        let why = redaction.reason.label().to_lowercase();
+        // EXPOSE: the holder's preview.
+        let note = redaction
+            .note
+            .as_ref()
+            .map(|note| text::line(note.expose()));
+        match note {
+            Some(note) => format!("redacted: {why} ({note})"),
+            None => format!("redacted: {why}"),
+        }
+    });
+    flags.chain(redactions).collect()
 }
 
 /// Says what remarks on messages mean.

@@ -284,7 +284,7 @@ fn declare_picked(
     let picked = chat::pick(conversation, places, &known)?;
     let mut draft = picked.draft;
     if let Some(source) = &mut draft.source {
-        source.sha256 = loaded.digest(conversation);
+        source.sha256 = Some(loaded.digest(conversation));
     }
     let mut inputs = Inputs::default();
     declare::fill(agent, &mut draft, &args.fields, &mut inputs)?;

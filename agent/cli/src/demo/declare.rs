@@ -150,7 +150,7 @@ fn own(
     };
     let mut draft = pick(&conversation, &places, &known)?.draft;
     if let Some(source) = &mut draft.source {
-        source.sha256 = loaded.digest(&conversation);
+        source.sha256 = Some(loaded.digest(&conversation));
     }
     draft.direction.get_or_insert(Direction::Both);
     draft.significance = Some(Significance::Significant);

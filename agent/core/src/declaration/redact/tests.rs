@@ -79,7 +79,8 @@ fn what_the_author_wrote_is_no_redaction_and_a_mark_is_not_redacted_again() {
     let after = draft.messages[0].clone();
     assert_eq!(text(&after), "[redacted] said [redacted] to Ann");
     assert_eq!(places(&after), [16]);
-    assert_eq!(occurrences(&after, "redacted"), [1..9], "the author's own");
+    let found = occurrences(&after, "redacted");
+    assert_eq!((found.len(), found[0].start), (1, 1), "the author's own");
     assert_eq!(
         draft.redact(0, &[passage(18..20)]),
         Err(RedactionError::Overlap)
