@@ -64,6 +64,8 @@ pub enum Caveat {
     CutOff,
     /// Lines of the export cannot be read; messages may be missing.
     Unreadable,
+    /// The export says that it holds another number of messages than it does.
+    CountDiffers,
 }
 
 impl Caveat {
@@ -77,6 +79,7 @@ impl Caveat {
             Self::DeletedLeftOut => "deleted_left_out",
             Self::CutOff => "cut_off",
             Self::Unreadable => "unreadable",
+            Self::CountDiffers => "count_differs",
         }
     }
 
@@ -93,6 +96,9 @@ impl Caveat {
             }
             Self::DeletedLeftOut => "The export leaves out deleted messages without a trace.",
             Self::Unreadable => "Parts of the file are damaged, so that messages may be missing.",
+            Self::CountDiffers => {
+                "The file holds another number of messages than it says: some may have been removed or added."
+            }
             Self::CutOff => "The file is cut off: what came after its last message is missing.",
         }
     }

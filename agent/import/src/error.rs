@@ -46,6 +46,12 @@ pub enum ImportError {
     /// [`STREAM_NAMES_MAX`](crate::limits::STREAM_NAMES_MAX) names, or longer ones.
     #[error("the chat has more than {} names", crate::limits::STREAM_NAMES_MAX)]
     TooManyNames,
+    /// The export declares a document type, which could make its text mean anything.
+    #[error("the export declares entities of its own, which no app's export does")]
+    Doctype,
+    /// The export is not in UTF-8.
+    #[error("the export is written in an encoding other than UTF-8")]
+    UnknownEncoding,
     /// The export holds several conversations; ask the holder which one.
     #[error("the export holds {0} conversations, and none was chosen")]
     NeedsConversation(usize),
@@ -77,9 +83,12 @@ impl ImportError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::UnknownFormat | Self::UnknownCalendar | Self::NoChat | Self::FilesDiffer => {
-                Code::ImportUnknownFormat
-            }
+            Self::UnknownFormat
+            | Self::UnknownCalendar
+            | Self::Doctype
+            | Self::UnknownEncoding
+            | Self::NoChat
+            | Self::FilesDiffer => Code::ImportUnknownFormat,
             Self::NeedsConversation(_) | Self::NoSuchConversation => Code::ImportNeedsConversation,
             Self::NeedsDateOrder | Self::DateOrderImpossible(_) => Code::ImportNeedsDateOrder,
             Self::TooLarge { .. }

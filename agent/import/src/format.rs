@@ -10,7 +10,7 @@ use std::fmt;
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, ImportError, Options, Stamp};
-use crate::{signal, telegram, whatsapp};
+use crate::{signal, sms, telegram, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum Format {
     Signal,
     /// The `result.json` of Telegram Desktop, of one chat or of an account.
     Telegram,
+    /// The `sms-….xml` of SMS Backup & Restore: text messages and MMS of a whole phone.
+    Sms,
     /// A zip archive; see [`Export`](crate::Export).
     Zip,
 }
@@ -34,6 +36,7 @@ impl Format {
             Self::WhatsAppText => "whatsapp_text",
             Self::Signal => "signal_jsonl",
             Self::Telegram => "telegram_json",
+            Self::Sms => "sms_xml",
             Self::Zip => "zip",
         }
     }
@@ -46,6 +49,7 @@ impl Format {
             Self::WhatsAppText => Some("whatsapp"),
             Self::Signal => Some("signal"),
             Self::Telegram => Some("telegram"),
+            Self::Sms => Some("sms"),
             Self::Zip => None,
         }
     }
@@ -89,6 +93,9 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     if telegram::looks_like(start) {
         return Some(Format::Telegram);
     }
+    if sms::looks_like(start) {
+        return Some(Format::Sms);
+    }
     whatsapp::looks_like(start).then_some(Format::WhatsAppText)
 }
 
@@ -124,6 +131,7 @@ pub fn import_files<'a>(
         Format::WhatsAppText => whatsapp::import(single(files)?, options),
         Format::Signal => signal::import(single(files)?, options),
         Format::Telegram => telegram::import(single(files)?, options),
+        Format::Sms => sms::import(single(files)?, options),
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
@@ -138,6 +146,7 @@ pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summa
         Format::WhatsAppText => Ok(vec![summary(&import_files(files, options)?)]),
         Format::Signal => signal::conversations(single(files)?),
         Format::Telegram => telegram::conversations(single(files)?),
+        Format::Sms => sms::conversations(single(files)?),
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }

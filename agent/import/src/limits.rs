@@ -79,3 +79,18 @@ pub const STREAM_NAMES_MAX: usize = 16_384;
 
 /// How long these names may be together, in bytes: 64 each.
 pub const STREAM_NAMES_MAX_BYTES: usize = 64 * STREAM_NAMES_MAX;
+
+/// Longest list of addresses, or of names, of a text message, in bytes: an MMS goes to at most some
+/// hundred people. One that is longer counts as none.
+pub const SMS_VALUE_MAX_BYTES: usize = 64 << 10;
+
+/// Most people that are looked at of those whom an MMS names one by one.
+pub const SMS_PEOPLE_MAX: usize = 1_000;
+
+/// How long the addresses and names of all chats of a phone may be together, in bytes: a million
+/// chats of 64 each.
+pub const SMS_CHATS_MAX_BYTES: usize = 64 << 20;
+
+/// Longest tag of an export of text messages that is read in parts, in bytes, without values over
+/// [`SMS_VALUE_MAX_BYTES`]: the app's are under 4 KiB.
+pub const SMS_TAG_MAX_BYTES: usize = 1 << 20;

@@ -83,11 +83,15 @@ pub enum Doubt {
     Forwarded,
     /// The message is longer than the export shows; the whole text is in a file beside it.
     TextContinues,
+    /// The phone had written the message and not sent it.
+    NotSent,
+    /// The words may be the app's own, which the export writes as if the person had said them.
+    PerhapsNotice,
 }
 
 impl Doubt {
     /// Every doubt there is, in the order in which they are shown.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidUtf8,
         Self::TimeRunsBack,
         Self::OneOffAuthor,
@@ -104,6 +108,8 @@ impl Doubt {
         Self::NotShown,
         Self::Forwarded,
         Self::TextContinues,
+        Self::NotSent,
+        Self::PerhapsNotice,
     ];
 
     /// The bits of all doubts.
@@ -129,6 +135,8 @@ impl Doubt {
             Self::NotShown => "not_shown",
             Self::Forwarded => "forwarded",
             Self::TextContinues => "text_continues",
+            Self::PerhapsNotice => "perhaps_notice",
+            Self::NotSent => "not_sent",
         }
     }
 
@@ -159,6 +167,12 @@ impl Doubt {
             Self::Forwarded => "This message passes on what somebody else wrote.",
             Self::TextContinues => {
                 "This message is longer; the whole text is in a file of the export."
+            }
+            Self::PerhapsNotice => {
+                "These may be words of the app about this person, and not what they wrote."
+            }
+            Self::NotSent => {
+                "The phone had not sent this message: it is a draft, or it waited or failed."
             }
         }
     }

@@ -29,7 +29,7 @@ use crate::limits::{MESSAGES_MAX, PEOPLE_MAX};
 use crate::people::Interner;
 use crate::row::{Doubt, EDITED, INCOMING, OUTGOING, Row, RowKind};
 use crate::{Caveat, Conversation, Format, ImportError, Options, Summary};
-pub use stream::{SignalChat, list_signal, select_signal};
+pub use stream::{list_signal, select_signal};
 
 /// By how much the server's clock may be behind the sender's before the two do not agree.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;
