@@ -60,6 +60,8 @@ pub enum Caveat {
     EarlierWordingsLeftOut,
     /// The app leaves deleted messages out without a trace.
     DeletedLeftOut,
+    /// The app keeps what was written after the chat became end-to-end encrypted in another export.
+    EncryptedLeftOut,
     /// The file ends in the middle of a message; what came after it is missing.
     CutOff,
     /// Lines of the export cannot be read; messages may be missing.
@@ -77,6 +79,7 @@ impl Caveat {
             Self::ViewOnceLeftOut => "view_once_left_out",
             Self::EarlierWordingsLeftOut => "earlier_wordings_left_out",
             Self::DeletedLeftOut => "deleted_left_out",
+            Self::EncryptedLeftOut => "encrypted_left_out",
             Self::CutOff => "cut_off",
             Self::Unreadable => "unreadable",
             Self::CountDiffers => "count_differs",
@@ -95,6 +98,9 @@ impl Caveat {
                 "Of an edited message the export holds the last wording only."
             }
             Self::DeletedLeftOut => "The export leaves out deleted messages without a trace.",
+            Self::EncryptedLeftOut => {
+                "The chat became end-to-end encrypted; what was written after that is in a download of its own."
+            }
             Self::Unreadable => "Parts of the file are damaged, so that messages may be missing.",
             Self::CountDiffers => {
                 "The file holds another number of messages than it says: some may have been removed or added."
@@ -109,6 +115,13 @@ impl<'a> Conversation<'a> {
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format
+    }
+
+    /// The id of the channel, in the policy's catalogue, that it comes from; `None` where the export
+    /// can come from several and does not say from which.
+    #[must_use]
+    pub fn channel(&self) -> Option<&'static str> {
+        self.format.channel().or_else(|| self.dialect.channel())
     }
 
     /// The name of the format for records: for a chat text it says which phone wrote it.

@@ -10,7 +10,7 @@ use std::fmt;
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, ImportError, Options, Stamp};
-use crate::{signal, sms, telegram, whatsapp};
+use crate::{meta, signal, sms, telegram, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,10 @@ pub enum Format {
     Telegram,
     /// The `sms-….xml` of SMS Backup & Restore: text messages and MMS of a whole phone.
     Sms,
+    /// The `message_N.json` of Facebook's or Instagram's download; nothing in it says of which.
+    Meta,
+    /// A file of Messenger's download of end-to-end encrypted chats.
+    MessengerEncrypted,
     /// A zip archive; see [`Export`](crate::Export).
     Zip,
 }
@@ -37,6 +41,8 @@ impl Format {
             Self::Signal => "signal_jsonl",
             Self::Telegram => "telegram_json",
             Self::Sms => "sms_xml",
+            Self::Meta => "meta_json",
+            Self::MessengerEncrypted => "messenger_e2ee_json",
             Self::Zip => "zip",
         }
     }
@@ -50,7 +56,8 @@ impl Format {
             Self::Signal => Some("signal"),
             Self::Telegram => Some("telegram"),
             Self::Sms => Some("sms"),
-            Self::Zip => None,
+            Self::MessengerEncrypted => Some("messenger"),
+            Self::Meta | Self::Zip => None,
         }
     }
 }
@@ -96,6 +103,9 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     if sms::looks_like(start) {
         return Some(Format::Sms);
     }
+    if let Some(format) = meta::looks_like(start) {
+        return Some(format);
+    }
     whatsapp::looks_like(start).then_some(Format::WhatsAppText)
 }
 
@@ -127,11 +137,15 @@ pub fn import_files<'a>(
     files: &[&'a [u8]],
     options: &Options<'_>,
 ) -> Result<Conversation<'a>, ImportError> {
-    match recognise(files)? {
+    let format = recognise(files)?;
+    match format {
         Format::WhatsAppText => whatsapp::import(single(files)?, options),
         Format::Signal => signal::import(single(files)?, options),
         Format::Telegram => telegram::import(single(files)?, options),
         Format::Sms => sms::import(single(files)?, options),
+        Format::Meta | Format::MessengerEncrypted => {
+            meta::import(Files::several(files)?, format, options)
+        }
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
@@ -142,11 +156,15 @@ pub fn import_files<'a>(
 ///
 /// As [`import_files`].
 pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summary>, ImportError> {
-    match recognise(files)? {
+    let format = recognise(files)?;
+    match format {
         Format::WhatsAppText => Ok(vec![summary(&import_files(files, options)?)]),
         Format::Signal => signal::conversations(single(files)?),
         Format::Telegram => telegram::conversations(single(files)?),
         Format::Sms => sms::conversations(single(files)?),
+        Format::Meta | Format::MessengerEncrypted => {
+            meta::conversations(&Files::several(files)?, format)
+        }
         Format::Zip => Err(ImportError::UnknownFormat),
     }
 }

@@ -43,6 +43,7 @@ mod format;
 mod json;
 pub mod limits;
 mod message;
+mod meta;
 mod options;
 mod people;
 mod row;

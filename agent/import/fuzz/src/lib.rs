@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _};
 
 use candour_import::{
     Archive, ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options,
-    conversations, import, sniff,
+    conversations, import, import_files, sniff,
 };
 
 /// Most conversations of one input that are looked into, so that one input does not take minutes.
@@ -19,6 +19,28 @@ pub fn single(bytes: &[u8], format: Format) -> bool {
         return false;
     }
     any(bytes);
+    true
+}
+
+/// Reads the files in `bytes`, which a NUL separates, together if the first is `formats`' and says
+/// whether it was.
+pub fn several(bytes: &[u8], formats: &[Format]) -> bool {
+    let files: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
+    if !sniff(files[0]).is_some_and(|format| formats.contains(&format)) {
+        return false;
+    }
+    let whole = files.concat();
+    let listed = conversations(&files, &Options::default());
+    let ids = listed.iter().flatten().map(|one| Some(one.id.as_str()));
+    for conversation in std::iter::once(None).chain(ids).take(CHOSEN_MAX) {
+        let options = Options {
+            conversation,
+            ..Options::default()
+        };
+        if let Ok(chat) = import_files(&files, &options) {
+            check(&whole, &chat);
+        }
+    }
     true
 }
 
@@ -59,7 +81,7 @@ pub fn any(bytes: &[u8]) {
 }
 
 fn check(bytes: &[u8], chat: &Conversation<'_>) {
-    assert_eq!(chat.source(), bytes);
+    assert!(chat.sources().flatten().eq(bytes));
     let mut spans = Vec::new();
     for message in chat.messages() {
         let span = message.span();

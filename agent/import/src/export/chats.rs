@@ -1,12 +1,15 @@
 //! Which files of an export are chats?
 //!
-//! A chat is known by its content. Names only say where to look, and which of several files that
-//! look like chats the app made and which somebody sent: apps give their own files names of a known
-//! form, and put what people sent beside or below them.
+//! A chat is known by its content. Names only say where to look, which files belong together, and
+//! which of several files that look like chats the app made and which somebody sent: apps give
+//! their own files names of a known form, and put what people sent beside or below them.
 
-use std::collections::BTreeSet;
+mod sets;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use self::sets::Set;
 use crate::bundle::Entry;
 use crate::limits::FILES_MAX;
 use crate::{Format, ImportError, sniff, title_from_name};
@@ -14,10 +17,10 @@ use crate::{Format, ImportError, sniff, title_from_name};
 /// The files of one chat.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ChatFiles {
-    /// Tells it from the others of the same export: its path, without the folders that are above
-    /// all chats.
+    /// Tells it from the others of the same export: its path, or that of its folder, without the
+    /// folders that are above all chats.
     pub id: String,
-    /// The name of its file.
+    /// The name of its file, or of its folder where that holds one chat in several files.
     pub name: String,
     /// Which export it is.
     pub format: Format,
@@ -55,7 +58,7 @@ impl fmt::Debug for ChatFiles {
 }
 
 /// What ends the names of texts.
-const TEXTS: [&str; 3] = [".txt", ".json", ".jsonl"];
+const TEXTS: [&str; 4] = [".txt", ".json", ".jsonl", ".xml"];
 
 /// Finds the chats among `entries`; `start` gives the first bytes of one.
 ///
@@ -75,24 +78,27 @@ pub(super) fn find(
         Ok(format.filter(|format| *format != Format::Zip))
     };
 
-    let mut named: Vec<(usize, &Entry)> = places(entries)
-        .filter(|(_, entry)| is_given(entry.base()))
-        .collect();
-    // What lies below a folder comes right after what lies in it.
-    named.sort_by_key(|(_, entry)| (entry.folder(), entry.base()));
     let mut found = Vec::new();
     let mut bases: BTreeSet<&str> = BTreeSet::new();
     let mut last: Option<&str> = None;
-    for (place, entry) in named {
-        let folder = entry.folder();
+    // What lies below a folder comes right after what lies in it.
+    for ((folder, set, _), files) in given(entries) {
         if last.is_some_and(|last| folder != last && folder.starts_with(last)) {
             continue;
         }
-        if let Some(format) = look(place, entry)? {
-            found.push(one(place, entry, format));
-            bases.insert(folder);
-            last = Some(folder);
-        }
+        let Some((place, entry)) = files.first().copied() else {
+            continue;
+        };
+        let chat = match (look(place, entry)?, set) {
+            (None, _) => continue,
+            (Some(format), None) => one(place, entry, format),
+            (Some(format), Some(set)) if set.is_of(format) => several(entries, &files, set, format),
+            // The app would not have given this name.
+            (Some(_), Some(_)) => continue,
+        };
+        found.push(chat);
+        bases.insert(folder);
+        last = Some(folder);
     }
 
     let others = places(entries).filter(|(_, entry)| {
@@ -109,7 +115,7 @@ pub(super) fn find(
             found.push(one(place, entry, format));
         }
     }
-    name(&mut found, entries);
+    name(&mut found);
     Ok(found)
 }
 
@@ -129,9 +135,33 @@ fn folders(entry: &Entry) -> impl Iterator<Item = &str> {
         .filter_map(|end| entry.name.get(..end))
 }
 
+/// A folder, and in it a set of files or the name of one.
+type Given<'e> = (&'e str, Option<Set>, &'e str);
+
+/// Files with names that apps give, sorted by folder. Those of a set are in its order.
+fn given(entries: &[Entry]) -> BTreeMap<Given<'_>, Vec<(usize, &Entry)>> {
+    let mut given: BTreeMap<Given<'_>, Vec<(usize, &Entry)>> = BTreeMap::new();
+    for (place, entry) in places(entries).filter(|(_, entry)| is_given(entry.base())) {
+        let set = Set::of(entry.base());
+        let name = if set.is_some() { "" } else { entry.base() };
+        given
+            .entry((entry.folder(), set, name))
+            .or_default()
+            .push((place, entry));
+    }
+    for ((_, set, _), files) in &mut given {
+        if let Some(set) = set {
+            files.sort_by_cached_key(|(_, entry)| set.place(entry.base()));
+        }
+    }
+    given
+}
+
 /// Whether an app gives its export this name. A chat that somebody sent as a file has another.
 fn is_given(base: &str) -> bool {
-    matches!(base, "_chat.txt" | "main.jsonl" | "result.json") || title_from_name(base).is_some()
+    matches!(base, "_chat.txt" | "main.jsonl" | "result.json")
+        || title_from_name(base).is_some()
+        || Set::of(base).is_some()
 }
 
 /// A chat that is one file.
@@ -146,23 +176,42 @@ fn one(place: usize, entry: &Entry, format: Format) -> ChatFiles {
     }
 }
 
+/// A chat that is a set of files in one folder.
+fn several(entries: &[Entry], files: &[(usize, &Entry)], set: Set, format: Format) -> ChatFiles {
+    let folder = files.first().map_or("", |(_, entry)| entry.folder());
+    let path = folder.strip_suffix('/').unwrap_or(folder);
+    let places: Vec<usize> = files.iter().map(|(place, _)| *place).collect();
+    let first = files.first().map_or("", |(_, entry)| entry.base());
+    let id = if path.is_empty() { first } else { path };
+    ChatFiles {
+        id: id.to_owned(),
+        name: id.rsplit('/').next().unwrap_or(id).to_owned(),
+        format,
+        bytes: places
+            .iter()
+            .filter_map(|place| entries.get(*place))
+            .fold(0, |sum, entry| entry.bytes.saturating_add(sum)),
+        base: set.base(folder).to_owned(),
+        files: places,
+    }
+}
+
 /// Takes the folders that are above all chats out of their ids, and sorts by these.
-fn name(chats: &mut [ChatFiles], entries: &[Entry]) {
-    let folders = chats
-        .iter()
-        .filter_map(|chat| Some(entries.get(*chat.files.first()?)?.folder()));
-    let common = folders
-        .reduce(|common, folder| {
-            let same = common
-                .split_inclusive('/')
-                .zip(folder.split_inclusive('/'))
-                .take_while(|(a, b)| a == b);
-            let len = same.map(|(part, _)| part.len()).sum();
-            common.get(..len).unwrap_or_default()
-        })
-        .unwrap_or_default();
+fn name(chats: &mut [ChatFiles]) {
+    let above = |chat: &ChatFiles| {
+        let end = chat.id.rfind('/').map_or(0, |slash| slash + 1);
+        chat.id.get(..end).unwrap_or_default().to_owned()
+    };
+    let common = chats.iter().map(above).reduce(|common, folder| {
+        let same = common
+            .split_inclusive('/')
+            .zip(folder.split_inclusive('/'))
+            .take_while(|(a, b)| a == b);
+        same.map(|(part, _)| part).collect()
+    });
+    let common = common.unwrap_or_default();
     for chat in chats.iter_mut() {
-        if let Some(rest) = chat.id.strip_prefix(common) {
+        if let Some(rest) = chat.id.strip_prefix(common.as_str()) {
             chat.id = rest.to_owned();
         }
     }
