@@ -135,6 +135,24 @@ pub enum Refusal {
     Overlap,
 }
 
+impl Refusal {
+    /// Every refusal there is.
+    pub const ALL: [Self; 12] = [
+        Self::Unreadable,
+        Self::TooManyEntries,
+        Self::NameUnreadable,
+        Self::PathTraversal,
+        Self::TooDeep,
+        Self::DuplicateName,
+        Self::Symlink,
+        Self::Encrypted,
+        Self::Method,
+        Self::EntryTooLarge,
+        Self::Ratio,
+        Self::Overlap,
+    ];
+}
+
 /// Refuses a list of files that no export has.
 pub(crate) fn check(entries: &[Entry]) -> Result<(), Refusal> {
     if entries.len() > ENTRIES_MAX {

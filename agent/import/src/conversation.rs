@@ -71,6 +71,18 @@ pub enum Caveat {
 }
 
 impl Caveat {
+    /// Every caveat there is.
+    pub const ALL: [Self; 8] = [
+        Self::DisappearingLeftOut,
+        Self::ViewOnceLeftOut,
+        Self::EarlierWordingsLeftOut,
+        Self::DeletedLeftOut,
+        Self::EncryptedLeftOut,
+        Self::CutOff,
+        Self::Unreadable,
+        Self::CountDiffers,
+    ];
+
     /// The stable name, for records and programs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -33,6 +33,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every format there is.
+    pub const ALL: [Self; 7] = [
+        Self::WhatsAppText,
+        Self::Signal,
+        Self::Telegram,
+        Self::Sms,
+        Self::Meta,
+        Self::MessengerEncrypted,
+        Self::Zip,
+    ];
+
     /// The name used in records and on screen.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
