@@ -203,6 +203,7 @@ pub fn pick(
                 .date_order()
                 .map_or(NO_DATE_ORDER, DateOrder::as_str)
                 .to_owned(),
+            date_order_basis: chat.order_basis().map(|basis| basis.as_str().to_owned()),
         }),
         ..Draft::default()
     };

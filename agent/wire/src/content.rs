@@ -300,4 +300,8 @@ pub struct Source {
     pub messages: u64,
     /// The order of day and month that was found or chosen, such as `dmy`.
     pub date_order: String,
+    /// Why it was taken, such as `over_twelve` or `given` by the holder; absent where the format
+    /// leaves nothing to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_order_basis: Option<String>,
 }

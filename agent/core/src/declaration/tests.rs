@@ -284,6 +284,7 @@ fn a_preview_shows_redactions_as_they_will_be_declared() {
         sha256: Some(candour_wire::Digest::of(b"file")),
         messages: 3,
         date_order: "dmy".into(),
+        date_order_basis: Some("over_twelve".into()),
     });
     let untouched = check(&draft, &policy(), Some(&holder()), now()).unwrap();
     let source = |preview: &Preview| preview.content().source.clone().unwrap();

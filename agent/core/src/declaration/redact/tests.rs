@@ -24,6 +24,7 @@ fn draft(texts: &[&str]) -> Draft {
             sha256: Some(Digest::of(b"file")),
             messages: 9,
             date_order: "fixed".into(),
+            date_order_basis: None,
         }),
         ..Draft::default()
     }
