@@ -1,11 +1,14 @@
 //! The command line: what can be asked for, and how it is explained.
 
+#[macro_use]
 mod fields;
 
 use std::path::PathBuf;
 
 use candour_import::DateOrder;
 use candour_wire::RecordId;
+use candour_wire::content::RedactionReason;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use jiff::civil::DateTime;
@@ -172,6 +175,16 @@ pub(crate) struct Picking {
     /// Leave out the files that belong to picked messages
     #[arg(long, requires = "picked")]
     pub(crate) no_files: bool,
+    /// Take a passage of somebody else's out of a picked message, as 12:PASSAGE with the message's
+    /// number; @FILE reads one on each line; may be repeated
+    #[arg(long, value_name = "NUMBER:PASSAGE", requires = "picked")]
+    pub(crate) redact: Vec<String>,
+    /// Why passages are redacted
+    #[arg(long, requires = "redact", value_parser = words!(RedactionReason))]
+    pub(crate) redact_why: Option<RedactionReason>,
+    /// More about why, in a few words, or @FILE; needed for `other`
+    #[arg(long, value_name = "TEXT", requires = "redact")]
+    pub(crate) redact_note: Option<String>,
     /// Which author is the holder; tells sent from received where the export does not
     #[arg(long, value_name = "NAME", requires = "picked")]
     pub(crate) me: Option<String>,

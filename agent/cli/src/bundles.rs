@@ -195,7 +195,8 @@ mod tests {
     #[test]
     fn a_folder_that_is_too_deep_or_comes_with_other_paths_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("1/2/3/4/5/6")).unwrap();
+        let deep: PathBuf = ["d"].repeat(limits::ENTRY_DEPTH_MAX + 1).iter().collect();
+        fs::create_dir_all(dir.path().join(deep)).unwrap();
         let refused = |paths: &[PathBuf]| open(paths).err().map(|failure| failure.code());
         assert_eq!(
             refused(&[dir.path().to_owned()]),

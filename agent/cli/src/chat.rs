@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use candour_core::chat::{FilePlace, PickedFile, authors, embedded, writes};
 use candour_import::{
     Bundle, Conversation, Export, Format, ImportError, Options, Stamp, Summary, conversations,
-    list_signal, select_signal, title_from_name,
+    list_signal, list_sms, select_signal, select_sms, title_from_name,
 };
 use candour_wire::{Digest, limits};
 use indicatif::ProgressBar;
@@ -125,21 +125,30 @@ impl Chat {
         let (format, bytes) = (chat.format, chat.bytes);
         let title = chat.title().map(str::to_owned);
         let shown = self.is_watched.then(|| progress::reading(&self.bar, bytes));
-        let loading = if format == Format::Signal {
-            self.taken(place, asked)
-        } else {
-            self.whole(place, asked, reading, title.as_deref())
+        let loading = match format {
+            Format::Signal | Format::Sms => self.taken(place, asked, format == Format::Sms),
+            _ => self.whole(place, asked, reading, title.as_deref()),
         };
         drop(shown);
         loading
     }
 
     /// One chat out of a file of any size, of which nothing else is held.
-    fn taken(&mut self, place: usize, asked: Option<String>) -> Result<Loading, Failure> {
+    fn taken(
+        &mut self,
+        place: usize,
+        asked: Option<String>,
+        is_sms: bool,
+    ) -> Result<Loading, Failure> {
         let id = match asked {
             Some(id) => id,
             None => {
-                let found = list_signal(BufReader::new(self.export.chat_reader(place)?))?;
+                let reader = self.export.chat_reader(place)?;
+                let found = if is_sms {
+                    list_sms(reader)?
+                } else {
+                    list_signal(BufReader::new(reader))?
+                };
                 match <[Summary; 1]>::try_from(found) {
                     Ok([only]) => only.id,
                     Err(found) if found.is_empty() => return Err(ImportError::NoChat.into()),
@@ -152,7 +161,12 @@ impl Chat {
             }
         };
         self.bar.set_position(0);
-        let taken = select_signal(BufReader::new(self.export.chat_reader(place)?), &id)?;
+        let reader = self.export.chat_reader(place)?;
+        let taken = if is_sms {
+            select_sms(reader, &id)?
+        } else {
+            select_signal(BufReader::new(reader), &id)?
+        };
         Ok(Loading::One(Loaded {
             chat: place,
             files: vec![taken.text],

@@ -4,6 +4,7 @@
 //! screens. The export is indexed by `candour-import`; what the holder does not pick never gets
 //! into a draft.
 
+mod redact;
 mod sides;
 
 #[cfg(test)]
@@ -89,6 +90,8 @@ pub struct Picked {
     pub draft: Draft,
     /// The files that belong to the messages, each once.
     pub files: Vec<PickedFile>,
+    /// Where each message of the draft stands in the chat; earlier wordings where theirs does.
+    places: Vec<usize>,
 }
 
 /// A file that belongs to a picked message.
@@ -151,11 +154,14 @@ pub fn pick(
     let all_origins: Vec<Origin> = origins(chat).take(within).collect();
     let mut messages = Vec::with_capacity(picked.len());
     let mut origins = Vec::with_capacity(picked.len());
+    let mut at = Vec::with_capacity(picked.len());
     for message in &picked {
         for revision in message.revisions() {
             messages.push(earlier(message, revision, known.zone)?);
             origins.push(None);
+            at.push(message.index());
         }
+        at.push(message.index());
         origins.push(all_origins.get(message.index()).copied());
         messages.push(content::Message {
             at: message.time_in(known.zone)?,
@@ -173,10 +179,7 @@ pub fn pick(
             .count()
     };
     let whole = written(&mut picked.iter().copied()) == written(&mut chat.messages());
-    let channel: Option<ChannelId> = chat
-        .format()
-        .channel()
-        .and_then(|channel| channel.parse().ok());
+    let channel: Option<ChannelId> = chat.channel().and_then(|channel| channel.parse().ok());
     let draft = Draft {
         channel: channel.filter(|channel| known.channels.contains(channel)),
         direction: sides.direction,
@@ -210,6 +213,7 @@ pub fn pick(
     Ok(Picked {
         draft,
         files: files(&picked),
+        places: at,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod declared;
 mod list;
+mod redact;
 
 use candour_core::agent::Agent;
 use candour_core::chat::{self, Filter, Known, PickedFile};
@@ -281,12 +282,17 @@ fn declare_picked(
         holder: holder.map(|name| name.expose().as_str()),
         channels: &channels,
     };
-    let picked = chat::pick(conversation, places, &known)?;
+    let mut picked = chat::pick(conversation, places, &known)?;
+    let mut inputs = Inputs::default();
+    let may_ask = out::can_ask() && !context.out.is_json();
+    redact::asked(&mut picked, places, &args.picking, &mut inputs, may_ask)?;
+    if args.picking.choose {
+        redact::by_hand(&mut picked, places)?;
+    }
     let mut draft = picked.draft;
     if let Some(source) = &mut draft.source {
         source.sha256 = Some(loaded.digest(conversation));
     }
-    let mut inputs = Inputs::default();
     declare::fill(agent, &mut draft, &args.fields, &mut inputs)?;
     if !args.picking.no_files {
         for file in &picked.files {

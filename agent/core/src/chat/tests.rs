@@ -2,6 +2,7 @@ use candour_import::{Options, import};
 use candour_wire::content::Direction;
 
 use super::*;
+use crate::declaration::RedactionError;
 
 const TEXT: &str = "13/02/2024, 09:05 - Messages and calls are end-to-end encrypted.\n\
     13/02/2024, 09:06 - Alice Example: The annex is late.\n\
@@ -203,4 +204,32 @@ fn every_doubt_has_a_sentence_and_a_plain_word_has_none() {
 #[test]
 fn the_rules_know_what_the_import_calls_too_long() {
     assert_eq!(Doubt::TooLong.as_str(), content::flag::TOO_LONG);
+}
+
+#[test]
+fn a_picked_message_is_redacted_by_its_place_in_the_chat() {
+    let personal = content::RedactionReason::ThirdPartyPersonal;
+    let mut picked = picked(SIGNAL, &[0, 1], None, None);
+    assert_eq!(picked.draft.messages.len(), 3, "one is an earlier wording");
+    let redact = |picked: &mut Picked, place, passage: &str| {
+        picked.redact(place, &passage.into(), personal, None)
+    };
+    assert_eq!(redact(&mut picked, 1, "16:00"), Ok(1));
+    assert_eq!(
+        texts(&picked.draft),
+        ["Is it agreed?", "The vote is at [redacted]."]
+    );
+    assert_eq!(redact(&mut picked, 1, "vote"), Ok(0), "once more");
+    assert_eq!(redact(&mut picked, 0, "agreed"), Ok(0));
+    // EXPOSE: the test's own words.
+    let text = picked.text(1).map(|text| text.expose().as_str());
+    assert_eq!(text, Some("The [redacted] is at [redacted]."));
+    for (place, passage, error) in [
+        (1, "15:00", RedactionError::NotThere),
+        (1, "", RedactionError::NotThere),
+        (7, "agreed", RedactionError::NoSuchMessage),
+    ] {
+        assert_eq!(redact(&mut picked, place, passage), Err(error));
+    }
+    assert!(picked.text(7).is_none());
 }
