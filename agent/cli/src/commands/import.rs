@@ -4,10 +4,12 @@ mod declared;
 mod list;
 mod redact;
 
+use std::collections::BTreeSet;
+
 use candour_core::agent::Agent;
 use candour_core::chat::{self, Filter, Known, PickedFile};
 use candour_core::config::Config;
-use candour_import::{Conversation, ImportError};
+use candour_import::{Conversation, ImportError, Message};
 use candour_wire::content::Attachment;
 use candour_wire::time::UnknownZone;
 use candour_wire::{ChannelId, Code, attachment};
@@ -109,7 +111,7 @@ fn chosen(
     found: Vec<Offer>,
     tz: &TimeZone,
 ) -> Result<Loaded, Failure> {
-    let choices = found.into_iter().map(|offer| {
+    let items = found.into_iter().map(|offer| {
         let title = offer
             .title
             .as_deref()
@@ -123,9 +125,13 @@ fn chosen(
             [first, _] if first.is_empty() => String::new(),
             [first, last] => format!(", {first} to {last}"),
         };
-        (format!("{}{messages}{days}", text::name(title)), offer.id)
+        ask::Item {
+            line: format!("{}{messages}{days}", text::name(title)),
+            words: offer.id.clone(),
+            value: offer.id,
+        }
     });
-    let id = ask::one_of("Which conversation?", choices.collect())?;
+    let id = ask::one_of("Which conversation?", items.collect())?;
     reading.conversation = Some(id);
     match export.load(reading)? {
         Loading::One(loaded) => Ok(loaded),
@@ -215,42 +221,49 @@ fn marked(
     for caveat in conversation.caveats() {
         out::note(caveat.reason());
     }
-    let choices = listed
+    let width = listed.last().map_or(1, |last| (last + 1).to_string().len());
+    let mut remarks = BTreeSet::new();
+    let items = listed
         .iter()
         .filter_map(|place| conversation.message(*place))
         .map(|message| {
-            (
-                choice(row(&message, tz), declared.day(message.index())),
-                message.index(),
-            )
-        });
-    let mut places = ask::some_of("Which messages are to be declared?", choices.collect())?;
-    places.sort_unstable();
-    if places.is_empty() {
-        return Err(Failure::NotConfirmed(
-            "no message was marked; nothing was done",
-        ));
+            remarks.extend(chat::flags(&message));
+            let declared = declared.day(message.index());
+            item(&message, declared.as_deref(), tz, width)
+        })
+        .collect();
+    for remark in &remarks {
+        if let Some(meaning) = chat::meaning(remark) {
+            out::note(&format!("{}: {meaning}", remark.replace('_', " ")));
+        }
     }
+    let mut places = ask::some_of("Which messages are to be declared?", items)?;
+    places.sort_unstable();
     Ok(places)
 }
 
-/// A row of the list on one line, remarks before the words, where they cannot be cut off.
-fn choice(row: Vec<String>, declared: Option<String>) -> String {
+/// A message to be marked. Remarks stand before its words, where they are not cut off.
+fn item(
+    message: &Message<'_>,
+    declared: Option<&str>,
+    tz: &TimeZone,
+    width: usize,
+) -> ask::Item<usize> {
+    let [number, when, who, said, remarks] = row(message, tz);
     let declared = declared.map(|day| format!("declared {day}"));
-    match <[String; 5]>::try_from(row) {
-        Ok([number, when, who, message, remarks]) => {
-            let remarks: Vec<String> = [remarks]
-                .into_iter()
-                .chain(declared)
-                .filter(|remark| !remark.is_empty())
-                .collect();
-            let remarks = match remarks.join(", ") {
-                none if none.is_empty() => none,
-                some => format!(" ({some})"),
-            };
-            format!("{number}  {when}  {who}{remarks}: {message}")
-        }
-        Err(row) => row.join("  "),
+    let remarks: Vec<String> = declared
+        .into_iter()
+        .chain([remarks])
+        .filter(|remark| !remark.is_empty())
+        .collect();
+    let mut line = format!("{number:>width$}  {when}  {who}");
+    if !remarks.is_empty() {
+        line.push_str(&format!(" ({})", remarks.join(", ")));
+    }
+    ask::Item {
+        line: format!("{line}: {said}"),
+        words: message.text().into_owned(),
+        value: message.index(),
     }
 }
 

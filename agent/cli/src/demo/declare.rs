@@ -291,7 +291,7 @@ fn list(context: &mut Context<'_>, conversation: &Conversation<'_>) -> Result<()
         &["No.", "When", "Who", "Message", "Remarks"],
         conversation
             .messages()
-            .map(|message| message_row(&message, &TimeZone::UTC))
+            .map(|message| message_row(&message, &TimeZone::UTC).into())
             .collect(),
     )
 }

@@ -22,6 +22,9 @@ const SHOWN_COLUMNS: usize = 160;
 /// How many rows are put together before they are printed: a list of a million is never held.
 const PIECE_ROWS: usize = 200;
 
+/// What five columns need beside their words: a blank on either side, and one between two.
+const BETWEEN: usize = 14;
+
 const HEADINGS: [&str; 5] = ["No.", "When", "Who", "Message", "Remarks"];
 
 /// What is listed.
@@ -96,15 +99,14 @@ impl Listing<'_> {
 
     fn row(&self, message: &Message<'_>) -> Vec<String> {
         let mut row = row(message, self.tz);
-        if let (Some(remarks), Some(day)) = (row.last_mut(), self.declared.day(message.index())) {
-            let day = format!("declared {day}");
-            *remarks = if remarks.is_empty() {
-                day
-            } else {
-                format!("{day}, {remarks}")
+        if let Some(day) = self.declared.day(message.index()) {
+            let [.., remarks] = &mut row;
+            *remarks = match remarks.as_str() {
+                "" => format!("declared {day}"),
+                others => format!("declared {day}, {others}"),
             };
         }
-        row
+        row.into()
     }
 
     fn print_json(&self, out: &mut Out) -> Result<(), Failure> {
@@ -181,13 +183,21 @@ impl Serialize for Messages<'_> {
 }
 
 /// A message as a row of the list.
-pub(crate) fn row(message: &Message<'_>, zone: &TimeZone) -> Vec<String> {
+pub(crate) fn row(message: &Message<'_>, zone: &TimeZone) -> [String; 5] {
     let mut remarks: Vec<String> = flags(message)
         .iter()
         .map(|flag| flag.replace('_', " "))
         .collect();
     remarks.dedup();
-    vec![
+    match message.revisions().len() {
+        0 => {}
+        wordings => remarks.push(text::count(
+            wordings as u64,
+            "earlier wording",
+            "earlier wordings",
+        )),
+    }
+    [
         (message.index() + 1).to_string(),
         message
             .stamp()
@@ -211,8 +221,7 @@ fn widths(page: usize, messages: usize) -> [usize; 5] {
     } else {
         (18, 20, 16)
     };
-    // Five columns with a blank on either side.
-    let rest = page.saturating_sub(number + when + who + remarks + 10);
+    let rest = page.saturating_sub(number + when + who + remarks + BETWEEN);
     [number, when, who, rest.max(20), remarks]
 }
 
@@ -279,7 +288,7 @@ mod tests {
     fn a_list_fits_the_narrowest_page_and_gives_the_rest_to_the_messages() {
         for (page, messages) in [(80, 10), (80, 8_000_000), (100, 999), (120, 40_000)] {
             let widths = widths(page, messages);
-            assert!(widths.iter().sum::<usize>() + 10 <= page, "{page}");
+            assert!(widths.iter().sum::<usize>() + BETWEEN <= page, "{page}");
             assert!(widths[3] >= 20, "{page}");
         }
     }

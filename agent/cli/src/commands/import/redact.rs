@@ -11,9 +11,6 @@ use crate::failure::Failure;
 use crate::inputs::Inputs;
 use crate::{out, text};
 
-/// How much of a message is shown to tell it from the others, in columns.
-const SHOWN_COLUMNS: usize = 60;
-
 /// Takes out what `--redact` names.
 ///
 /// # Errors
@@ -75,12 +72,16 @@ pub(super) fn by_hand(picked: &mut Picked, places: &[usize]) -> Result<(), Failu
         let place = match places {
             [only] => *only,
             _ => {
-                let choices = places.iter().filter_map(|place| {
+                let items = places.iter().filter_map(|place| {
                     // EXPOSE: the holder's own export, shown to the holder.
-                    let said = text::short(picked.text(*place)?.expose(), SHOWN_COLUMNS);
-                    Some((format!("{}  {said}", place + 1), *place))
+                    let said = picked.text(*place)?.expose();
+                    Some(ask::Item {
+                        line: format!("{}  {said}", place + 1),
+                        words: said.clone(),
+                        value: *place,
+                    })
                 });
-                ask::one_of("In which message?", choices.collect())?
+                ask::one_of("In which message?", items.collect())?
             }
         };
         let Some(passage) = ask::answer("Which words, exactly as they stand there?")? else {
@@ -117,10 +118,12 @@ fn wanted_of(line: &str) -> Result<(usize, Text), Failure> {
 }
 
 fn reason() -> Result<RedactionReason, Failure> {
-    let choices = RedactionReason::ALL
-        .iter()
-        .map(|why| (why.label().to_owned(), *why));
-    ask::one_of("Why is it redacted?", choices.collect())
+    let items = RedactionReason::ALL.iter().map(|why| ask::Item {
+        line: why.label().to_owned(),
+        words: String::new(),
+        value: *why,
+    });
+    ask::one_of("Why is it redacted?", items.collect())
 }
 
 fn refused(place: usize, error: RedactionError) -> Failure {
