@@ -1,12 +1,14 @@
 //! How long an import takes and how much memory it needs, for `docs/benchmarks.md`.
 //!
-//! `measure MODE FILE` imports FILE once and prints one line of JSON: the mode, the bytes, the
+//! `measure MODE FILE [ID]` imports FILE once and prints one line of JSON: the mode, the bytes, the
 //! messages, the seconds from opening the file to the finished index, and the most memory that
 //! the process ever held. A process measures one import, because memory that was held once
 //! counts for ever. The modes are:
 //!
 //! - `index`, and `digest` which also takes the SHA-256 of every message;
-//! - `stream`, which reads a WhatsApp chat in parts;
+//! - `list`, which counts the messages of all conversations;
+//! - `stream`, which reads in parts: a WhatsApp chat; or, of Signal's export and of text messages,
+//!   the conversation ID or, without one, the list;
 //! - `zip`, which opens a zip, reads the only chat in it and indexes that; `read`, which does not
 //!   index it; and `unzip`, which does no more than such an archive needs at the least: it inflates
 //!   the chat's file, checks its sum and keeps nothing.
@@ -19,21 +21,30 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::hint::black_box;
-use std::io;
+use std::io::{self, BufReader, Read as _};
 use std::time::Instant;
 
-use candour_import::{Archive, ChatStream, Export, Options, import};
+use candour_import::{
+    Archive, ChatStream, Export, Format, Options, Summary, conversations, import, limits,
+    list_signal, list_sms, select_signal, select_sms, sniff,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(mode), Some(file)) = (args.next(), args.next()) else {
-        return Err("usage: measure index|digest|stream|zip|read|unzip FILE".into());
+        return Err("usage: measure index|digest|list|stream|zip|read|unzip FILE [ID]".into());
+    };
+    let id = args.next();
+    let options = Options {
+        conversation: id.as_deref(),
+        ..Options::default()
     };
     let started = Instant::now();
     let (bytes, messages) = match mode.as_str() {
-        "index" => whole(&file, false)?,
-        "digest" => whole(&file, true)?,
-        "stream" => stream(&file)?,
+        "index" => whole(&file, &options, false)?,
+        "digest" => whole(&file, &options, true)?,
+        "list" => list(&file)?,
+        "stream" => stream(&file, &options)?,
         "zip" => zip(&file, true)?,
         "read" => zip(&file, false)?,
         "unzip" => unzip(&file)?,
