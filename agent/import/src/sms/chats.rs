@@ -88,7 +88,10 @@ impl Chats {
             Some(number) => *number,
             None => self.add(several, written)?,
         };
-        self.last = Some((several, written.to_vec(), number));
+        let mut last = self.last.take().map_or(Vec::new(), |(_, last, _)| last);
+        last.clear();
+        last.extend(written);
+        self.last = Some((several, last, number));
         Ok(number)
     }
 

@@ -92,9 +92,9 @@ pub fn select_sms(reader: impl Read, id: &str) -> Result<SelectedChat, ImportErr
                     text.push(b'\n');
                     held.left = TEXT_MAX_BYTES.saturating_sub(text.len());
                     if entry.row.flags & (INCOMING | OUTGOING) == INCOMING
-                        && let Some(from) = &entry.from
+                        && let Some(author) = entry.from.as_ref().or(entry.address.as_ref())
                     {
-                        authors.insert(one(&decode(from)).into_owned());
+                        authors.insert(one(&decode(author)).into_owned());
                     }
                 }
             }
