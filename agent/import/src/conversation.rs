@@ -139,9 +139,9 @@ impl<'a> Conversation<'a> {
     /// The name of the format for records: for a chat text it says which phone wrote it.
     #[must_use]
     pub const fn format_name(&self) -> &'static str {
-        match self.headers {
-            Some(headers) => headers.layout.as_str(),
-            None => self.format.as_str(),
+        match (self.format, self.headers) {
+            (Format::WhatsAppText, Some(headers)) => headers.layout.as_str(),
+            _ => self.format.as_str(),
         }
     }
 
@@ -182,10 +182,11 @@ impl<'a> Conversation<'a> {
         self.title.as_deref()
     }
 
-    /// Which phone wrote the headers of a chat text.
+    /// Which phone wrote the headers of an exported chat text.
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
-        self.headers.map(|headers| headers.layout)
+        let headers = self.headers.filter(|_| self.format == Format::WhatsAppText);
+        headers.map(|headers| headers.layout)
     }
 
     /// The order in which the numbers of dates were read, where the format leaves it open.

@@ -10,7 +10,7 @@ use std::fmt;
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, ImportError, Options, Stamp};
-use crate::{meta, signal, sms, telegram, whatsapp};
+use crate::{mail, meta, signal, sms, telegram, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,19 +28,29 @@ pub enum Format {
     Meta,
     /// A file of Messenger's download of end-to-end encrypted chats.
     MessengerEncrypted,
+    /// One e-mail.
+    Eml,
+    /// A mailbox in the mbox format.
+    Mbox,
+    /// Text that the holder copied out of an app; see [`import_pasted`](crate::import_pasted).
+    /// Never recognised, only said.
+    Pasted,
     /// A zip archive; see [`Export`](crate::Export).
     Zip,
 }
 
 impl Format {
     /// Every format there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::WhatsAppText,
         Self::Signal,
         Self::Telegram,
         Self::Sms,
         Self::Meta,
         Self::MessengerEncrypted,
+        Self::Eml,
+        Self::Mbox,
+        Self::Pasted,
         Self::Zip,
     ];
 
@@ -54,6 +64,9 @@ impl Format {
             Self::Sms => "sms_xml",
             Self::Meta => "meta_json",
             Self::MessengerEncrypted => "messenger_e2ee_json",
+            Self::Eml => "eml",
+            Self::Mbox => "mbox",
+            Self::Pasted => "pasted_text",
             Self::Zip => "zip",
         }
     }
@@ -68,7 +81,8 @@ impl Format {
             Self::Telegram => Some("telegram"),
             Self::Sms => Some("sms"),
             Self::MessengerEncrypted => Some("messenger"),
-            Self::Meta | Self::Zip => None,
+            Self::Eml | Self::Mbox => Some("private-email"),
+            Self::Meta | Self::Pasted | Self::Zip => None,
         }
     }
 }
@@ -117,6 +131,13 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     if let Some(format) = meta::looks_like(start) {
         return Some(format);
     }
+    // Before chat texts, which a mail may hold: a mail is known by its first lines alone.
+    if mail::is_mailbox(start) {
+        return Some(Format::Mbox);
+    }
+    if mail::is_message(start) {
+        return Some(Format::Eml);
+    }
     whatsapp::looks_like(start).then_some(Format::WhatsAppText)
 }
 
@@ -157,7 +178,8 @@ pub fn import_files<'a>(
         Format::Meta | Format::MessengerEncrypted => {
             meta::import(Files::several(files)?, format, options)
         }
-        Format::Zip => Err(ImportError::UnknownFormat),
+        Format::Eml | Format::Mbox => mail::import(files, format, options),
+        Format::Pasted | Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
 
@@ -176,7 +198,8 @@ pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summa
         Format::Meta | Format::MessengerEncrypted => {
             meta::conversations(&Files::several(files)?, format)
         }
-        Format::Zip => Err(ImportError::UnknownFormat),
+        Format::Eml | Format::Mbox => mail::conversations(files, format, options),
+        Format::Pasted | Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
 

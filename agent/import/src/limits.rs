@@ -94,3 +94,20 @@ pub const SMS_CHATS_MAX_BYTES: usize = 64 << 20;
 /// Longest tag of an export of text messages that is read in parts, in bytes, without values over
 /// [`SMS_VALUE_MAX_BYTES`]: the app's are under 4 KiB.
 pub const SMS_TAG_MAX_BYTES: usize = 1 << 20;
+
+/// Longest header field of a mail that is parsed, in bytes: a thousand recipients of 64 bytes. A
+/// longer one is shown as it stands, and names nobody.
+pub const HEADER_FIELD_MAX_BYTES: usize = 64 << 10;
+
+/// Longest header field with parameters that is parsed, in bytes: a file's name of 255 characters
+/// in the form of RFC 2231 takes 3 KiB, and parameters are looked for among each other.
+pub const MIME_FIELD_MAX_BYTES: usize = 4 << 10;
+
+/// Most parts of a mail that are looked at: a digest of a busy list has some hundreds.
+pub const PARTS_MAX: usize = 1_000;
+
+/// Most multiparts within each other: real mails have four or five, forwarded ones a few more.
+pub const PART_DEPTH_MAX: usize = 16;
+
+/// How much of one text part of a mail is shown, in bytes: a book has 1 MiB, and HTML some more.
+pub const MAIL_TEXT_MAX_BYTES: usize = 4 << 20;

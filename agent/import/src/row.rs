@@ -87,11 +87,13 @@ pub enum Doubt {
     NotSent,
     /// The words may be the app's own, which the export writes as if the person had said them.
     PerhapsNotice,
+    /// The time is one of a wall clock in a zone that the message does not name.
+    ZoneUnknown,
 }
 
 impl Doubt {
     /// Every doubt there is, in the order in which they are shown.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidUtf8,
         Self::TimeRunsBack,
         Self::OneOffAuthor,
@@ -110,6 +112,7 @@ impl Doubt {
         Self::TextContinues,
         Self::NotSent,
         Self::PerhapsNotice,
+        Self::ZoneUnknown,
     ];
 
     /// The bits of all doubts.
@@ -137,6 +140,7 @@ impl Doubt {
             Self::TextContinues => "text_continues",
             Self::PerhapsNotice => "perhaps_notice",
             Self::NotSent => "not_sent",
+            Self::ZoneUnknown => "zone_unknown",
         }
     }
 
@@ -171,6 +175,7 @@ impl Doubt {
             Self::PerhapsNotice => {
                 "These may be words of the app about this person, and not what they wrote."
             }
+            Self::ZoneUnknown => "The message does not say in which time zone its time is.",
             Self::NotSent => {
                 "The phone had not sent this message: it is a draft, or it waited or failed."
             }
