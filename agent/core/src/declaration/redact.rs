@@ -1,7 +1,8 @@
 //! Taking passages out of a draft's messages.
 //!
-//! What is taken out is gone from the draft at once, so that neither the store nor the record ever
-//! has it; `docs/adr/0011` says why the message's digest goes with it, and its earlier wordings.
+//! What is taken out is gone from the draft at once: a draft that is redacted before it is first
+//! saved never has it on disk, and no record ever has it. `docs/adr/0011` says why the message's
+//! digest goes with it, and its earlier wordings.
 
 use std::ops::Range;
 
