@@ -74,7 +74,7 @@ pub fn import_pasted<'a>(
     }
     Ok(conversation(
         source,
-        vec![nameless(source, blank, source.len())?],
+        vec![nameless(blank)?],
         Vec::new(),
         None,
         None,
@@ -127,6 +127,7 @@ fn lock(source: &[u8], blank: usize) -> Option<(usize, Form)> {
         let rest = source.get(at..).unwrap_or_default();
         if let Some(heading) = Heading::read(rest)
             && (at == blank || heading.form.is_telling())
+            && (at == blank || !heading.form.stands_apart() || after_empty_line(source, at))
         {
             return Some((at, heading.form));
         }
@@ -148,7 +149,7 @@ fn exported(mut chat: Conversation<'_>, blank: usize) -> Result<Conversation<'_>
     let whatsapp = chat.layout() != Some(Layout::IosBrackets)
         || comma.is_some_and(|head| head.contains(&b',') || contains(head, "،"));
     if blank < start {
-        chat.rows.insert(0, nameless(source, blank, start)?);
+        chat.rows.insert(0, nameless(blank)?);
     }
     chat.format = Format::Pasted;
     chat.dialect = Box::new(Pasted {
@@ -180,7 +181,7 @@ fn headed<'a>(
         known: HashMap::new(),
     };
     if blank < first {
-        taking.push(nameless(source, blank, first)?, None)?;
+        taking.push(nameless(blank)?, None)?;
     }
     let mut at = first;
     while at < source.len() {
@@ -270,10 +271,9 @@ fn conversation<'a>(
     }
 }
 
-/// Words of which nobody says who wrote them, and when.
-fn nameless(source: &[u8], start: usize, end: usize) -> Result<Row, ImportError> {
-    debug_assert!(end <= source.len());
-    let mut row = Row::at(address(start as u64)?, address(end as u64)?);
+/// Words of which nobody says who wrote them, and when: from `start` to the first header.
+fn nameless(start: usize) -> Result<Row, ImportError> {
+    let mut row = Row::at(address(start as u64)?, 0);
     row.kind = RowKind::Text;
     row.doubt(Doubt::NoTime);
     row.doubt(Doubt::AuthorUnknown);
@@ -313,7 +313,8 @@ impl Taking<'_> {
             self.doubt(Doubt::OtherHeaderInside);
             return Ok(length);
         }
-        if self.form.stands_apart() && !self.after_empty_line(at) {
+        let first = self.rows.is_empty();
+        if self.form.stands_apart() && !first && !after_empty_line(self.source, at) {
             self.doubt(Doubt::HeaderInside);
             return Ok(length);
         }
@@ -355,11 +356,6 @@ impl Taking<'_> {
         }
     }
 
-    fn after_empty_line(&self, at: usize) -> bool {
-        let before = self.source.get(..at).unwrap_or_default();
-        self.rows.is_empty() || before.ends_with(b"\n\n") || before.ends_with(b"\n\r\n")
-    }
-
     fn author(&mut self, name: Range<u32>) -> Result<u32, ImportError> {
         let range = name.start as usize..name.end as usize;
         let bytes = self.source.get(range).unwrap_or_default();
@@ -371,6 +367,12 @@ impl Taking<'_> {
         self.known.insert(bytes, number);
         Ok(number)
     }
+}
+
+/// Whether the line before `at`, where a line begins, is empty.
+fn after_empty_line(source: &[u8], at: usize) -> bool {
+    let before = source.get(..at).unwrap_or_default();
+    before.ends_with(b"\n\n") || before.ends_with(b"\n\r\n")
 }
 
 /// The first line of `bytes`, with its ending.
