@@ -116,8 +116,11 @@ pub(crate) struct Status {
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// The export as the app made it: a file, several files that belong together, or a folder
-    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(required_unless_present = "paste", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
+    /// Read messages that were copied out of an app, from standard input, in place of an export
+    #[arg(long, conflicts_with = "paths")]
+    pub(crate) paste: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
     #[command(flatten)]

@@ -281,7 +281,11 @@ fn participants() -> Result<Vec<Participant>, Failure> {
 }
 
 /// Reads lines up to one that holds only a full stop. No editor is opened: editors leave copies.
-fn paste() -> Result<Text, Failure> {
+///
+/// # Errors
+///
+/// When the lines cannot be read or are too long.
+pub(crate) fn paste() -> Result<Text, Failure> {
     note("Paste the text; end with a line that holds only a full stop.");
     let mut text = String::new();
     for line in std::io::stdin().lock().lines() {
