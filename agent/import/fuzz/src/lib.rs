@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _};
 
 use candour_import::{
     Archive, ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options,
-    conversations, import, import_files, sniff,
+    conversations, import, import_files, import_pasted, sniff,
 };
 
 /// Most conversations of one input that are looked into, so that one input does not take minutes.
@@ -101,11 +101,56 @@ fn check(bytes: &[u8], chat: &Conversation<'_>) {
     for pair in spans.windows(2) {
         assert!(pair[0].end <= pair[1].start, "messages do not overlap");
     }
-    if chat.format() == Format::WhatsAppText {
-        let starts = spans.first().map_or(bytes.len(), |span| span.start);
-        assert_eq!(starts, chat.preamble().len());
-        let together: usize = spans.iter().map(ExactSizeIterator::len).sum();
-        assert_eq!(starts + together, bytes.len(), "messages tile the source");
+    if matches!(chat.format(), Format::WhatsAppText | Format::Pasted) {
+        tiles(bytes, chat);
+    }
+}
+
+fn tiles(bytes: &[u8], chat: &Conversation<'_>) {
+    let spans = chat.messages().map(|message| message.span());
+    let starts = spans.clone().map(|span| span.start).min();
+    assert_eq!(starts.unwrap_or(bytes.len()), chat.preamble().len());
+    let together: usize = spans.map(|span| span.len()).sum();
+    assert_eq!(
+        chat.preamble().len() + together,
+        bytes.len(),
+        "messages tile the source"
+    );
+}
+
+/// Reads `bytes` as e-mail, if they are. Says whether they were.
+pub fn mail(bytes: &[u8]) -> bool {
+    if !matches!(sniff(bytes), Some(Format::Eml | Format::Mbox)) {
+        return false;
+    }
+    any(bytes);
+    for embedded in [
+        EmbeddedHeaders::KeepInMessage,
+        EmbeddedHeaders::ReadAsMessages,
+    ] {
+        let options = Options {
+            embedded,
+            ..Options::default()
+        };
+        let chat = import(bytes, &options).expect("it was recognised");
+        check(bytes, &chat);
+        tiles(bytes, &chat);
+    }
+    true
+}
+
+/// Reads `bytes` as text that was pasted.
+pub fn pasted(bytes: &[u8]) {
+    for date_order in [None, Some(DateOrder::DayMonthYear)] {
+        let options = Options {
+            date_order,
+            ..Options::default()
+        };
+        if let Ok(chat) = import_pasted(bytes, &options) {
+            assert!(!chat.is_empty());
+            let _ = (chat.channel(), chat.format_name());
+            check(bytes, &chat);
+        }
     }
 }
 
