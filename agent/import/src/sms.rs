@@ -5,8 +5,8 @@
 //! XML but for one thing: characters outside the first 65,536 are two references to the halves of
 //! a surrogate pair, which XML does not allow ([`crate::xml`]).
 //!
-//! The file holds the whole phone. The app's order is text messages, then MMS, so the rows of a
-//! chat are put in the order of their times. Elements that are broken are left out, which
+//! The file holds the whole phone. Text messages may stand before all MMS, so the rows of a chat
+//! are put in the order of their times. Elements that are broken are left out, which
 //! [`Caveat::Unreadable`] says; a document type declaration and an encoding other than UTF-8 are
 //! refused.
 

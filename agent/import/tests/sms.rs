@@ -104,7 +104,7 @@ fn the_chosen_chat_holds_its_own_messages_in_the_order_of_their_times() {
     let owner = || (OWNER.to_owned(), true, RowKind::Text);
     let expected = [
         alice(RowKind::Text),
-        // It stands last in the file, where the app puts all MMS.
+        // It stands behind all text messages in the file.
         alice(RowKind::Media),
         owner(),
         alice(RowKind::Text),
