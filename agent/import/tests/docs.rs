@@ -99,6 +99,8 @@ fn section(format: Format) -> &'static str {
         Format::Telegram => "Telegram",
         Format::Sms => "SMS Backup & Restore",
         Format::Meta | Format::MessengerEncrypted => "Messenger and Instagram",
+        Format::Eml | Format::Mbox => "E-mail",
+        Format::Pasted => "Pasted text",
         Format::Zip => "Several files",
         other => panic!("say here which section is about {}", other.as_str()),
     }
