@@ -62,6 +62,8 @@ pub enum Caveat {
     DeletedLeftOut,
     /// The app keeps what was written after the chat became end-to-end encrypted in another export.
     EncryptedLeftOut,
+    /// The export holds links to files, and not the files.
+    FilesLeftOut,
     /// The file ends in the middle of a message; what came after it is missing.
     CutOff,
     /// Lines of the export cannot be read; messages may be missing.
@@ -72,12 +74,13 @@ pub enum Caveat {
 
 impl Caveat {
     /// Every caveat there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DisappearingLeftOut,
         Self::ViewOnceLeftOut,
         Self::EarlierWordingsLeftOut,
         Self::DeletedLeftOut,
         Self::EncryptedLeftOut,
+        Self::FilesLeftOut,
         Self::CutOff,
         Self::Unreadable,
         Self::CountDiffers,
@@ -92,6 +95,7 @@ impl Caveat {
             Self::EarlierWordingsLeftOut => "earlier_wordings_left_out",
             Self::DeletedLeftOut => "deleted_left_out",
             Self::EncryptedLeftOut => "encrypted_left_out",
+            Self::FilesLeftOut => "files_left_out",
             Self::CutOff => "cut_off",
             Self::Unreadable => "unreadable",
             Self::CountDiffers => "count_differs",
@@ -113,6 +117,7 @@ impl Caveat {
             Self::EncryptedLeftOut => {
                 "The chat became end-to-end encrypted; what was written after that is in a download of its own."
             }
+            Self::FilesLeftOut => "The export holds links to files, and not the files.",
             Self::Unreadable => "Parts of the file are damaged, so that messages may be missing.",
             Self::CountDiffers => {
                 "The file holds another number of messages than it says: some may have been removed or added."

@@ -10,7 +10,7 @@ use std::fmt;
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, ImportError, Options, Stamp};
-use crate::{mail, meta, signal, sms, telegram, whatsapp};
+use crate::{mail, meta, signal, slack, sms, telegram, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +28,8 @@ pub enum Format {
     Meta,
     /// A file of Messenger's download of end-to-end encrypted chats.
     MessengerEncrypted,
+    /// The days of one channel of a Slack export, with the lists at its root.
+    Slack,
     /// One e-mail.
     Eml,
     /// A mailbox in the mbox format.
@@ -41,13 +43,14 @@ pub enum Format {
 
 impl Format {
     /// Every format there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WhatsAppText,
         Self::Signal,
         Self::Telegram,
         Self::Sms,
         Self::Meta,
         Self::MessengerEncrypted,
+        Self::Slack,
         Self::Eml,
         Self::Mbox,
         Self::Pasted,
@@ -64,6 +67,7 @@ impl Format {
             Self::Sms => "sms_xml",
             Self::Meta => "meta_json",
             Self::MessengerEncrypted => "messenger_e2ee_json",
+            Self::Slack => "slack_json",
             Self::Eml => "eml",
             Self::Mbox => "mbox",
             Self::Pasted => "pasted_text",
@@ -81,6 +85,7 @@ impl Format {
             Self::Telegram => Some("telegram"),
             Self::Sms => Some("sms"),
             Self::MessengerEncrypted => Some("messenger"),
+            Self::Slack => Some("slack"),
             Self::Eml | Self::Mbox => Some("private-email"),
             Self::Meta | Self::Pasted | Self::Zip => None,
         }
@@ -131,6 +136,9 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     if let Some(format) = meta::looks_like(start) {
         return Some(format);
     }
+    if slack::looks_like(start) {
+        return Some(Format::Slack);
+    }
     // Before chat texts, which a mail may hold: a mail is known by its first lines alone.
     if mail::is_mailbox(start) {
         return Some(Format::Mbox);
@@ -178,6 +186,7 @@ pub fn import_files<'a>(
         Format::Meta | Format::MessengerEncrypted => {
             meta::import(Files::several(files)?, format, options)
         }
+        Format::Slack => slack::import(Files::several(files)?, options),
         Format::Eml | Format::Mbox => mail::import(files, format, options),
         Format::Pasted | Format::Zip => Err(ImportError::UnknownFormat),
     }
@@ -191,7 +200,7 @@ pub fn import_files<'a>(
 pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summary>, ImportError> {
     let format = recognise(files)?;
     match format {
-        Format::WhatsAppText => Ok(vec![summary(&import_files(files, options)?)]),
+        Format::WhatsAppText | Format::Slack => Ok(vec![summary(&import_files(files, options)?)]),
         Format::Signal => signal::conversations(single(files)?),
         Format::Telegram => telegram::conversations(single(files)?),
         Format::Sms => sms::conversations(single(files)?),

@@ -51,6 +51,7 @@ mod people;
 mod row;
 mod selected;
 mod signal;
+mod slack;
 mod sms;
 mod stamp;
 mod tally;

@@ -99,6 +99,7 @@ fn section(format: Format) -> &'static str {
         Format::Telegram => "Telegram",
         Format::Sms => "SMS Backup & Restore",
         Format::Meta | Format::MessengerEncrypted => "Messenger and Instagram",
+        Format::Slack => "Slack",
         Format::Eml | Format::Mbox => "E-mail",
         Format::Pasted => "Pasted text",
         Format::Zip => "Several files",

@@ -33,10 +33,13 @@ pub struct ChatFiles {
 }
 
 impl ChatFiles {
-    /// Its title as far as the file's name says; a label, never evidence.
+    /// Its title as far as the name of its file or folder says; a label, never evidence.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
-        title_from_name(&self.name)
+        match self.format {
+            Format::Slack => Some(&self.name),
+            _ => title_from_name(&self.name),
+        }
     }
 
     /// How many files it is in.
@@ -62,57 +65,62 @@ const TEXTS: [&str; 4] = [".txt", ".json", ".jsonl", ".xml"];
 
 /// Finds the chats among `entries`; `start` gives the first bytes of one.
 ///
-/// Looked into are files with a name that an app gives, wherever they are, and other texts in the
-/// outermost folder that has any. What lies beside or below a chat of the first kind was sent in it.
+/// Looked into are, wherever they are, files with a name that an app gives and e-mails, and other
+/// texts in the outermost folder that has any. What lies below a chat of the first kind was sent in
+/// it, and so were e-mails and texts beside it.
 pub(super) fn find(
     entries: &[Entry],
     mut start: impl FnMut(usize, &Entry) -> Result<Vec<u8>, ImportError>,
 ) -> Result<Vec<ChatFiles>, ImportError> {
     let mut sniffed = 0;
-    let mut look = |place: usize, entry: &Entry| {
+    let mut chat = |set: Option<Set>, files: &[(usize, &Entry)]| {
+        let folder = files.first().map_or("", |(_, entry)| entry.folder());
+        let Some((place, entry)) = files
+            .iter()
+            .find(|(_, entry)| set.is_none_or(|set| set.is_full(entry)))
+        else {
+            return Ok(None);
+        };
         sniffed += 1;
         if sniffed > FILES_MAX {
             return Err(ImportError::TooManyFiles);
         }
-        let format = sniff(&start(place, entry)?);
-        Ok(format.filter(|format| *format != Format::Zip))
+        Ok(match (sniff(&start(*place, entry)?), set) {
+            (None | Some(Format::Zip), _) => None,
+            (Some(format), None) => Some(one(*place, entry, format)),
+            (Some(format), Some(set)) if set.is_of(format) => {
+                Some(several(entries, folder, files, set, format))
+            }
+            // The app would not have given this name.
+            (Some(_), Some(_)) => None,
+        })
     };
 
     let mut found = Vec::new();
     let mut bases: BTreeSet<&str> = BTreeSet::new();
     let mut last: Option<&str> = None;
     // What lies below a folder comes right after what lies in it.
-    for ((folder, set, _), files) in given(entries) {
+    for ((folder, set, _), files) in sets(entries, is_given) {
         if last.is_some_and(|last| folder != last && folder.starts_with(last)) {
             continue;
         }
-        let Some((place, entry)) = files.first().copied() else {
-            continue;
-        };
-        let chat = match (look(place, entry)?, set) {
-            (None, _) => continue,
-            (Some(format), None) => one(place, entry, format),
-            (Some(format), Some(set)) if set.is_of(format) => several(entries, &files, set, format),
-            // The app would not have given this name.
-            (Some(_), Some(_)) => continue,
-        };
-        found.push(chat);
-        bases.insert(folder);
-        last = Some(folder);
+        if let Some(chat) = chat(set, &files)? {
+            found.push(chat);
+            bases.insert(folder);
+            last = Some(folder);
+        }
     }
-
-    let others = places(entries).filter(|(_, entry)| {
-        let name = entry.name.to_ascii_lowercase();
-        !is_given(entry.base()) && TEXTS.iter().any(|end| name.ends_with(end))
-    });
+    let is_sent = |folder: &str| folders(folder).any(|above| bases.contains(above));
+    for ((folder, set, _), files) in sets(entries, sets::is_mail) {
+        if !is_sent(folder) {
+            found.extend(chat(set, &files)?);
+        }
+    }
+    let others = places(entries).filter(|(_, entry)| is_other(entry.base()));
     let outermost = others.clone().map(|(_, entry)| depth(entry)).min();
     for (place, entry) in others {
-        let is_sent = folders(entry).any(|folder| bases.contains(folder));
-        if Some(depth(entry)) != outermost || is_sent {
-            continue;
-        }
-        if let Some(format) = look(place, entry)? {
-            found.push(one(place, entry, format));
+        if Some(depth(entry)) == outermost && !is_sent(entry.folder()) {
+            found.extend(chat(None, &[(place, entry)])?);
         }
     }
     name(&mut found);
@@ -127,41 +135,49 @@ fn depth(entry: &Entry) -> usize {
     entry.name.matches('/').count()
 }
 
-/// The folders that a file lies in, from the outermost, each with its last slash.
-fn folders(entry: &Entry) -> impl Iterator<Item = &str> {
-    let ends = entry.name.match_indices('/').map(|(slash, _)| slash + 1);
+/// A folder and those above it, from the outermost, each with its last slash.
+fn folders(folder: &str) -> impl Iterator<Item = &str> {
+    let ends = folder.match_indices('/').map(|(slash, _)| slash + 1);
     std::iter::once(0)
         .chain(ends)
-        .filter_map(|end| entry.name.get(..end))
+        .filter_map(|end| folder.get(..end))
 }
 
 /// A folder, and in it a set of files or the name of one.
-type Given<'e> = (&'e str, Option<Set>, &'e str);
+type Key<'e> = (&'e str, Option<Set>, &'e str);
 
-/// Files with names that apps give, sorted by folder. Those of a set are in its order.
-fn given(entries: &[Entry]) -> BTreeMap<Given<'_>, Vec<(usize, &Entry)>> {
-    let mut given: BTreeMap<Given<'_>, Vec<(usize, &Entry)>> = BTreeMap::new();
-    for (place, entry) in places(entries).filter(|(_, entry)| is_given(entry.base())) {
+/// Files whose names `wanted` takes, sorted by folder. Those of a set are in its order.
+fn sets(
+    entries: &[Entry],
+    wanted: impl Fn(&str) -> bool,
+) -> BTreeMap<Key<'_>, Vec<(usize, &Entry)>> {
+    let mut sets: BTreeMap<Key<'_>, Vec<(usize, &Entry)>> = BTreeMap::new();
+    for (place, entry) in places(entries).filter(|(_, entry)| wanted(entry.base())) {
         let set = Set::of(entry.base());
         let name = if set.is_some() { "" } else { entry.base() };
-        given
-            .entry((entry.folder(), set, name))
+        sets.entry((entry.folder(), set, name))
             .or_default()
             .push((place, entry));
     }
-    for ((_, set, _), files) in &mut given {
+    for ((_, set, _), files) in &mut sets {
         if let Some(set) = set {
             files.sort_by_cached_key(|(_, entry)| set.place(entry.base()));
         }
     }
-    given
+    sets
 }
 
 /// Whether an app gives its export this name. A chat that somebody sent as a file has another.
 fn is_given(base: &str) -> bool {
     matches!(base, "_chat.txt" | "main.jsonl" | "result.json")
         || title_from_name(base).is_some()
-        || Set::of(base).is_some()
+        || matches!(Set::of(base), Some(Set::Parts | Set::Days))
+}
+
+/// Whether a file may be a chat all the same.
+fn is_other(base: &str) -> bool {
+    let lower = base.to_ascii_lowercase();
+    TEXTS.iter().any(|end| lower.ends_with(end)) && !is_given(base) && !sets::is_list(base)
 }
 
 /// A chat that is one file.
@@ -176,11 +192,18 @@ fn one(place: usize, entry: &Entry, format: Format) -> ChatFiles {
     }
 }
 
-/// A chat that is a set of files in one folder.
-fn several(entries: &[Entry], files: &[(usize, &Entry)], set: Set, format: Format) -> ChatFiles {
-    let folder = files.first().map_or("", |(_, entry)| entry.folder());
+/// A chat that is a set of files in `folder`.
+fn several(
+    entries: &[Entry],
+    folder: &str,
+    files: &[(usize, &Entry)],
+    set: Set,
+    format: Format,
+) -> ChatFiles {
     let path = folder.strip_suffix('/').unwrap_or(folder);
-    let places: Vec<usize> = files.iter().map(|(place, _)| *place).collect();
+    let full = files.iter().filter(|(_, entry)| set.is_full(entry));
+    let mut places = set.lists(entries, folder);
+    places.extend(full.map(|(place, _)| *place));
     let first = files.first().map_or("", |(_, entry)| entry.base());
     let id = if path.is_empty() { first } else { path };
     ChatFiles {

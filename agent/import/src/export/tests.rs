@@ -3,7 +3,9 @@ use std::io::{Cursor, Read, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::{Archive, Bundle, Entry, Export, ImportError, Options, Refusal, RowKind, limits};
+use crate::{
+    Archive, Bundle, Entry, Export, Format, ImportError, Options, Refusal, RowKind, limits,
+};
 
 const CHAT: &str = "\u{200e}[13/02/2024, 09:05:01] Bill: \u{200e}Messages are end-to-end encrypted.\r\n\
     [13/02/2024, 09:05:02] Alice: the draft\r\n\
@@ -150,6 +152,39 @@ fn of_several_chats_one_is_chosen() {
 
     let bytes = archive(&[("a.txt", alice.as_bytes()), ("b.txt", bob.as_bytes())]);
     assert_eq!(open(&bytes).unwrap().chats().len(), 2);
+}
+
+const LETTER: &[u8] = b"From: Alice Example <alice@example.org>\r\nTo: bob@example.org\r\n\
+    Date: Sat, 01 Jun 2024 10:00:00 +0000\r\nSubject: Annex\r\nMessage-ID: <1@example.org>\r\n\r\nLate.\r\n";
+
+#[test]
+fn the_letters_of_a_folder_are_one_source_and_those_sent_in_a_chat_are_files() {
+    let bytes = archive(&[
+        ("mail/b.eml", LETTER),
+        ("mail/a.EML", LETTER),
+        ("mail/older/c.eml", LETTER),
+        ("mail/readme.txt", b"none"),
+    ]);
+    let mut export = open(&bytes).unwrap();
+    let found: Vec<_> = export
+        .chats()
+        .iter()
+        .map(|chat| (chat.id.as_str(), chat.format, chat.files()))
+        .collect();
+    assert_eq!(
+        found,
+        [("mail", Format::Eml, 2), ("mail/older", Format::Eml, 1)]
+    );
+    let files = export.read(0).unwrap();
+    let chat = export.import(0, &files, &Options::default()).unwrap();
+    assert_eq!(chat.len(), 2);
+
+    let bytes = archive(&[
+        ("_chat.txt", CHAT.as_bytes()),
+        ("offer.eml", LETTER),
+        ("sent/offer.eml", LETTER),
+    ]);
+    assert_eq!(ids(&bytes), ["_chat.txt"]);
 }
 
 /// Files that are held in memory, as a caller lists those of a folder.

@@ -1,40 +1,117 @@
 //! Chats that apps write as several files in one folder.
 
 use crate::Format;
+use crate::bundle::Entry;
+
+/// The lists at the root of a Slack export: of people, and of channels with their members.
+const LISTS: [&str; 6] = [
+    "users.json",
+    "org_users.json",
+    "channels.json",
+    "groups.json",
+    "dms.json",
+    "mpims.json",
+];
+
+/// An empty list, `[]`, with a line ending. It says nothing, not even what it is a list of.
+const EMPTY_BYTES: u64 = 4;
 
 /// Files that are one chat together, by the form of their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Set {
     /// Meta's `message_1.json`, `message_2.json` …
     Parts,
+    /// Slack's `2024-06-01.json`, `2024-06-02.json` … of a channel.
+    Days,
+    /// E-mails, `.eml` each.
+    Letters,
 }
 
 impl Set {
     /// The set that a file of this name belongs to.
     pub(super) fn of(base: &str) -> Option<Self> {
-        number(base).map(|_| Self::Parts)
+        if number(base).is_some() {
+            Some(Self::Parts)
+        } else if is_day(base) {
+            Some(Self::Days)
+        } else if base.to_ascii_lowercase().ends_with(".eml") {
+            Some(Self::Letters)
+        } else {
+            None
+        }
     }
 
     /// Whether files of this format come in such sets.
     pub(super) const fn is_of(self, format: Format) -> bool {
         match self {
             Self::Parts => matches!(format, Format::Meta),
+            Self::Days => matches!(format, Format::Slack),
+            Self::Letters => matches!(format, Format::Eml),
         }
     }
 
     /// Where a file of this name stands in its set.
     pub(super) fn place(self, base: &str) -> (u32, String) {
-        match self {
-            Self::Parts => (number(base).unwrap_or_default(), base.to_owned()),
+        let number = match self {
+            Self::Parts => number(base).unwrap_or_default(),
+            Self::Days | Self::Letters => 0,
+        };
+        (number, base.to_owned())
+    }
+
+    /// Whether a file of the set has anything in it.
+    pub(super) const fn is_full(self, entry: &Entry) -> bool {
+        !matches!(self, Self::Days) || entry.bytes > EMPTY_BYTES
+    }
+
+    /// The files elsewhere that belong to a set in `folder`.
+    pub(super) fn lists(self, entries: &[Entry], folder: &str) -> Vec<usize> {
+        if self != Self::Days {
+            return Vec::new();
         }
+        let inside = folder.strip_suffix('/').unwrap_or(folder);
+        let root = inside.rfind('/').map_or(0, |slash| slash + 1);
+        let root = inside.get(..root).unwrap_or_default();
+        entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.folder() == root && is_list(entry.base()))
+            .filter(|(_, entry)| self.is_full(entry))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// The folder that the paths of attachments are counted from, of a chat in `folder`.
     pub(super) fn base(self, folder: &str) -> &str {
         match self {
             Self::Parts => meta_root(folder),
+            Self::Days | Self::Letters => folder,
         }
     }
+}
+
+/// Whether a file is one of Slack's lists, by its name.
+pub(super) fn is_list(base: &str) -> bool {
+    LISTS.contains(&base)
+}
+
+/// Whether a file is one of e-mails, by its name.
+pub(super) fn is_mail(base: &str) -> bool {
+    let base = base.to_ascii_lowercase();
+    base == "mbox"
+        || [".eml", ".mbox", ".mbx"]
+            .iter()
+            .any(|end| base.ends_with(end))
+}
+
+/// Whether a name is that of a day: `2024-06-01.json`.
+fn is_day(base: &str) -> bool {
+    let day = base.strip_suffix(".json").unwrap_or_default();
+    day.len() == 10
+        && day.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
 }
 
 /// The number of a `message_N.json`; 0 of `message.json`, as it was called at first.
@@ -88,6 +165,21 @@ mod tests {
         ] {
             assert_eq!(number(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn days_and_mails_are_told_by_their_names() {
+        assert!(is_day("2024-06-01.json"));
+        for other in [
+            "2024-06-01.txt",
+            "2024-6-1.json",
+            "2024-06-0a.json",
+            ".json",
+        ] {
+            assert!(!is_day(other), "{other}");
+        }
+        assert!(is_mail("a.EML") && is_mail("All mail.mbox") && is_mail("mbox"));
+        assert!(!is_mail("a.txt"));
     }
 
     #[test]
