@@ -107,10 +107,9 @@ fn check(bytes: &[u8], chat: &Conversation<'_>) {
 }
 
 fn tiles(bytes: &[u8], chat: &Conversation<'_>) {
-    let spans = chat.messages().map(|message| message.span());
-    let starts = spans.clone().map(|span| span.start).min();
+    let starts = chat.messages().map(|message| message.span().start).min();
     assert_eq!(starts.unwrap_or(bytes.len()), chat.preamble().len());
-    let together: usize = spans.map(|span| span.len()).sum();
+    let together: usize = chat.messages().map(|message| message.span().len()).sum();
     assert_eq!(
         chat.preamble().len() + together,
         bytes.len(),
