@@ -35,20 +35,16 @@ impl Outbox {
     ///
     /// When the key store or the store fails.
     pub fn declared(&mut self, origins: &[Origin]) -> Result<Vec<Option<Declared>>, OutboxError> {
-        let mut wanted: HashMap<Origin, Option<Declared>> =
-            origins.iter().map(|origin| (*origin, None)).collect();
-        if !wanted.is_empty() {
-            self.for_each_declared(|declared, row| {
-                for origin in row.origins() {
-                    if let Some(found) = wanted.get_mut(&origin) {
-                        found.get_or_insert(declared);
-                    }
-                }
-            })?;
-        }
+        // What was declared is bounded, and mostly far less than what an export holds.
+        let mut known: HashMap<Origin, Declared> = HashMap::new();
+        self.for_each_declared(|declared, row| {
+            for origin in row.origins() {
+                known.entry(origin).or_insert(declared);
+            }
+        })?;
         Ok(origins
             .iter()
-            .map(|origin| wanted.get(origin).copied().flatten())
+            .map(|origin| known.get(origin).copied())
             .collect())
     }
 
