@@ -219,7 +219,7 @@ fn widths(page: usize, messages: usize) -> [usize; 5] {
     let (when, who, remarks) = if page < 100 {
         (12, 14, 12)
     } else {
-        (18, 20, 16)
+        (18, 18, 14)
     };
     let rest = page.saturating_sub(number + when + who + remarks + BETWEEN);
     [number, when, who, rest.max(20), remarks]
