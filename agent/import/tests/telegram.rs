@@ -41,7 +41,7 @@ fn a_chat_and_an_account_are_recognised() {
     );
     assert_eq!(
         sniff(br#"{"participants":[{"name":"A"}],"messages":[{"sender_name":"A","type":"Generic","id":1}]}"#),
-        None,
+        Some(Format::Meta),
         "that is Messenger's"
     );
     assert_eq!(sniff(br#"{"version":1}"#), None);
