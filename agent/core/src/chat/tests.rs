@@ -233,3 +233,17 @@ fn a_picked_message_is_redacted_by_its_place_in_the_chat() {
     }
     assert!(picked.text(7).is_none());
 }
+
+/// Phones have them stored: were they made otherwise, everything would be offered again.
+#[test]
+fn origins_of_messages_are_what_they_were() {
+    let of = |text: &str| {
+        let origin = origins(&chat(text)).nth(1);
+        serde_json::to_string(&origin).unwrap()
+    };
+    assert_eq!(of(TEXT), "\"E1S8MGRGNCMiPnq1i1ssG2Vd1BQthdZjaFNB2HmFbyc\"");
+    assert_eq!(
+        of(SIGNAL),
+        "\"2zbVRy7F_BpvXv6rW87rXqed2CGk_PozAyBPXS55VWU\""
+    );
+}
