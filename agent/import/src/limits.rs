@@ -109,5 +109,6 @@ pub const PARTS_MAX: usize = 1_000;
 /// Most multiparts within each other: real mails have four or five, forwarded ones a few more.
 pub const PART_DEPTH_MAX: usize = 16;
 
-/// How much of one text part of a mail is shown, in bytes: a book has 1 MiB, and HTML some more.
+/// How much of one text part of a mail is decoded, in bytes: far more than is shown, which is what a
+/// record takes, since HTML has more form than words.
 pub const MAIL_TEXT_MAX_BYTES: usize = 4 << 20;

@@ -396,12 +396,27 @@ fn hostile_html_is_read_in_linear_time() {
 }
 
 #[test]
-fn base64_and_quoted_words_of_any_size_are_cut_and_it_is_said() {
-    let mail = HEAD.to_owned()
+fn a_mail_too_long_to_show_is_cut_and_comes_whole_as_a_file() {
+    let long = HEAD.to_owned() + "\n" + &"A line of 20 letters.\n".repeat(4_000);
+    let coded = HEAD.to_owned()
         + "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
         + &"QUFBQUFBQUFBQUFBQUFBQUFBQUE=\n".repeat(200_000);
-    let chat = read(mail.as_bytes());
-    let text = chat.message(0).unwrap().text().into_owned();
-    assert!(text.contains("Content: cut off here"));
-    assert!(text.len() < 5 << 20);
+    let recipients = HEAD.to_owned() + &"To: a@example.org\n".repeat(5_000) + "\nend";
+    for mail in [long, coded, recipients] {
+        let chat = read(mail.as_bytes());
+        let message = chat.message(0).unwrap();
+        let text = message.text();
+        assert!(text.contains("Content: cut off here"));
+        assert!(text.chars().count() <= 65_536);
+        let files = message.attachments();
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].name, "whole message.eml");
+        let whole = message.embedded(&files[0], mail.len() as u64).unwrap();
+        assert_eq!(whole, mail.as_bytes());
+        assert!(message.embedded(&files[0], 1_000).is_err());
+    }
+    let short = HEAD.to_owned() + "\n" + &"A line of 20 letters.\n".repeat(2_900);
+    let chat = read(short.as_bytes());
+    assert!(chat.message(0).unwrap().attachments().is_empty());
+    assert!(!chat.message(0).unwrap().text().contains("Content:"));
 }

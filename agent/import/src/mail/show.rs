@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use candour_wire::limits::MESSAGE_MAX_CHARS;
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address, HeaderValue};
 use memchr::memmem;
@@ -32,19 +33,20 @@ pub(super) struct Mail {
 impl Dialect for Mail {
     fn text<'s>(&'s self, row: &RowView<'s>) -> Cow<'s, str> {
         let mail = self.plain(row.source);
-        let mut text = head(&mail);
-        let parts = parts(&mail);
-        let body = body(&parts, &mut text);
-        text.push('\n');
-        text.push_str(&body);
-        let end = text.trim_end_matches(['\n', '\r']).len();
-        text.truncate(end);
-        Cow::Owned(text)
+        Cow::Owned(Shown::of(&mail, &parts(&mail)).text)
     }
 
     fn attachments<'s>(&'s self, row: &RowView<'s>) -> Vec<Attachment<'s>> {
         let mail = self.plain(row.source);
-        let files = parts(&mail).files.into_iter().enumerate();
+        let parts = parts(&mail);
+        let whole = is_cut(&mail, &parts).then(|| Attachment {
+            name: Cow::Borrowed(WHOLE),
+            media_type: Some(Cow::Borrowed("message/rfc822")),
+            bytes: Some(mail.len() as u64),
+            sha256: None,
+            place: Place::Embedded(parts.files.len()),
+        });
+        let files = parts.files.into_iter().enumerate();
         files
             .map(|(place, part)| Attachment {
                 name: match part.name {
@@ -56,18 +58,83 @@ impl Dialect for Mail {
                 sha256: None,
                 place: Place::Embedded(place),
             })
+            .chain(whole)
             .collect()
     }
 
     fn embedded(&self, row: &RowView<'_>, place: usize, max: u64) -> Result<Vec<u8>, ImportError> {
         let mail = self.plain(row.source);
         let parts = parts(&mail);
+        let too_large = |bytes: u64| ImportError::TooLarge { bytes, max };
+        if place == parts.files.len() && is_cut(&mail, &parts) {
+            let bytes = mail.len() as u64;
+            return if bytes > max {
+                Err(too_large(bytes))
+            } else {
+                Ok(mail.into_owned())
+            };
+        }
         let part = parts.files.get(place).ok_or(ImportError::NoSuchFile)?;
         decode::file(part, max).map_err(|why| match why {
-            Undecodable::TooLarge(bytes) => ImportError::TooLarge { bytes, max },
+            Undecodable::TooLarge(bytes) => too_large(bytes),
             Undecodable::Damaged => ImportError::Damaged(std::io::ErrorKind::InvalidData.into()),
         })
     }
+}
+
+/// The name of the file that is the whole of a mail whose words are too long to be shown.
+const WHOLE: &str = "whole message.eml";
+
+/// Most characters of the head: it must leave room for words.
+const HEAD_MAX_CHARS: usize = MESSAGE_MAX_CHARS / 2;
+
+/// Room for what is said of a mail that is cut.
+const CUT_MAX_CHARS: usize = 200;
+
+/// Whether not all of a mail is shown. Most are too short for that, whatever is in them: decoding
+/// makes no text longer but by its entities, which are far shorter than this leaves room for.
+fn is_cut(mail: &[u8], parts: &Parts<'_>) -> bool {
+    mail.len() > MESSAGE_MAX_CHARS / 4 && Shown::of(mail, parts).is_cut
+}
+
+/// A mail as it is shown: at most [`MESSAGE_MAX_CHARS`], which is what a record takes.
+struct Shown {
+    text: String,
+    is_cut: bool,
+}
+
+impl Shown {
+    fn of(mail: &[u8], parts: &Parts<'_>) -> Self {
+        let mut text = head(mail);
+        let (mut words, mut is_cut) = body(parts, &mut text);
+        if let Some(kept) = start_of(&text, HEAD_MAX_CHARS) {
+            text.truncate(kept);
+            text.push('\n');
+            is_cut = true;
+        }
+        let room = MESSAGE_MAX_CHARS - CUT_MAX_CHARS - text.chars().count();
+        if let Some(kept) = start_of(&words, room) {
+            words.truncate(kept);
+            is_cut = true;
+        }
+        if is_cut {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "Content: cut off here; the whole of it is in “{WHOLE}”"
+            );
+        }
+        text.push('\n');
+        text.push_str(&words);
+        let end = text.trim_end_matches(['\n', '\r']).len();
+        text.truncate(end);
+        Self { text, is_cut }
+    }
+}
+
+/// Where the first `chars` characters of `text` end; nothing when it has no more.
+fn start_of(text: &str, chars: usize) -> Option<usize> {
+    text.char_indices().nth(chars).map(|(at, _)| at)
 }
 
 impl Mail {
@@ -118,8 +185,8 @@ fn head(mail: &[u8]) -> String {
     text
 }
 
-/// The words of a mail; what must be said of them goes into the head.
-fn body(parts: &Parts<'_>, head: &mut String) -> String {
+/// The words of a mail, and whether they are cut; what must be said of them goes into the head.
+fn body(parts: &Parts<'_>, head: &mut String) -> (String, bool) {
     let mut say = |what: &str| {
         let _ = writeln!(head, "Content: {what}");
     };
@@ -130,12 +197,10 @@ fn body(parts: &Parts<'_>, head: &mut String) -> String {
         say("more parts than can be shown");
     }
     let mut text = String::new();
-    let mut from_html = false;
+    let (mut from_html, mut is_cut) = (false, false);
     for part in &parts.words {
         let words = decode::words(part);
-        if words.cut {
-            say("cut off here; the whole of it is in the mail");
-        }
+        is_cut |= words.cut;
         if let Some(charset) = words.unknown_charset {
             say(&format!(
                 "in a character set that is not known ({})",
@@ -156,7 +221,7 @@ fn body(parts: &Parts<'_>, head: &mut String) -> String {
     if from_html {
         say("the words of an HTML page, without its form");
     }
-    text
+    (text, is_cut)
 }
 
 /// The subject of a message of a mailbox, or of its own.
