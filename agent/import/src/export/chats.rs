@@ -37,7 +37,8 @@ impl ChatFiles {
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         match self.format {
-            Format::Slack => Some(&self.name),
+            // The folder's; nothing else says which channel it is.
+            Format::Slack if !self.base.is_empty() => Some(&self.name),
             _ => title_from_name(&self.name),
         }
     }
@@ -67,7 +68,8 @@ const TEXTS: [&str; 4] = [".txt", ".json", ".jsonl", ".xml"];
 ///
 /// Looked into are, wherever they are, files with a name that an app gives and e-mails, and other
 /// texts in the outermost folder that has any. What lies below a chat of the first kind was sent in
-/// it, and so were e-mails and texts beside it.
+/// it, and so were e-mails and texts beside it. Where none of these is a chat, every file in the
+/// outermost folder is looked into.
 pub(super) fn find(
     entries: &[Entry],
     mut start: impl FnMut(usize, &Entry) -> Result<Vec<u8>, ImportError>,
@@ -121,6 +123,15 @@ pub(super) fn find(
     for (place, entry) in others {
         if Some(depth(entry)) == outermost && !is_sent(entry.folder()) {
             found.extend(chat(None, &[(place, entry)])?);
+        }
+    }
+    if found.is_empty() {
+        // Names do not say where to look, so content alone must.
+        let outermost = places(entries).map(|(_, entry)| depth(entry)).min();
+        for (place, entry) in places(entries) {
+            if Some(depth(entry)) == outermost {
+                found.extend(chat(None, &[(place, entry)])?);
+            }
         }
     }
     name(&mut found);

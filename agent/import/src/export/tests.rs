@@ -106,6 +106,11 @@ fn the_chat_is_found_by_content_and_a_forwarded_chat_is_not_taken_for_it() {
         ("sent.txt", android.as_bytes()),
     ]);
     assert_eq!(ids(&bytes), ["_chat.txt"]);
+    // Where names say nothing, content does.
+    for name in ["chat", "chat.log", "CHAT.TXT.1"] {
+        let bytes = archive(&[(name, android.as_bytes()), ("a.jpg", b"x")]);
+        assert_eq!(ids(&bytes), [name]);
+    }
     for none in [&[("a.jpg", b"x".as_slice())][..], &[]] {
         assert!(matches!(open(&archive(none)), Err(ImportError::NoChat)));
     }
