@@ -49,6 +49,9 @@ pub enum ImportError {
     /// The export declares a document type, which could make its text mean anything.
     #[error("the export declares entities of its own, which no app's export does")]
     Doctype,
+    /// The file is a tar archive, which is how Skype and Teams give their exports out.
+    #[error("this is a tar archive: unpack it, and import the messages.json in it")]
+    Tar,
     /// The export is not in UTF-8.
     #[error("the export is written in an encoding other than UTF-8")]
     UnknownEncoding,
@@ -86,6 +89,7 @@ impl ImportError {
             Self::UnknownFormat
             | Self::UnknownCalendar
             | Self::Doctype
+            | Self::Tar
             | Self::UnknownEncoding
             | Self::NoChat
             | Self::FilesDiffer => Code::ImportUnknownFormat,

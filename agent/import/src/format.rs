@@ -10,7 +10,7 @@ use std::fmt;
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, ImportError, Options, Stamp};
-use crate::{mail, meta, signal, slack, sms, telegram, whatsapp};
+use crate::{mail, meta, signal, slack, sms, teams, telegram, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub enum Format {
     Telegram,
     /// The `sms-….xml` of SMS Backup & Restore: text messages and MMS of a whole phone.
     Sms,
+    /// The `messages.json` of Skype and of the free Teams; nothing in it says of which.
+    Teams,
     /// The `message_N.json` of Facebook's or Instagram's download; nothing in it says of which.
     Meta,
     /// A file of Messenger's download of end-to-end encrypted chats.
@@ -43,11 +45,12 @@ pub enum Format {
 
 impl Format {
     /// Every format there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::WhatsAppText,
         Self::Signal,
         Self::Telegram,
         Self::Sms,
+        Self::Teams,
         Self::Meta,
         Self::MessengerEncrypted,
         Self::Slack,
@@ -65,6 +68,7 @@ impl Format {
             Self::Signal => "signal_jsonl",
             Self::Telegram => "telegram_json",
             Self::Sms => "sms_xml",
+            Self::Teams => "skype_teams_json",
             Self::Meta => "meta_json",
             Self::MessengerEncrypted => "messenger_e2ee_json",
             Self::Slack => "slack_json",
@@ -87,7 +91,7 @@ impl Format {
             Self::MessengerEncrypted => Some("messenger"),
             Self::Slack => Some("slack"),
             Self::Eml | Self::Mbox => Some("private-email"),
-            Self::Meta | Self::Pasted | Self::Zip => None,
+            Self::Teams | Self::Meta | Self::Pasted | Self::Zip => None,
         }
     }
 }
@@ -132,6 +136,9 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     }
     if sms::looks_like(start) {
         return Some(Format::Sms);
+    }
+    if teams::looks_like(start) {
+        return Some(Format::Teams);
     }
     if let Some(format) = meta::looks_like(start) {
         return Some(format);
@@ -183,6 +190,7 @@ pub fn import_files<'a>(
         Format::Signal => signal::import(single(files)?, options),
         Format::Telegram => telegram::import(single(files)?, options),
         Format::Sms => sms::import(single(files)?, options),
+        Format::Teams => teams::import(single(files)?, options),
         Format::Meta | Format::MessengerEncrypted => {
             meta::import(Files::several(files)?, format, options)
         }
@@ -204,6 +212,7 @@ pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summa
         Format::Signal => signal::conversations(single(files)?),
         Format::Telegram => telegram::conversations(single(files)?),
         Format::Sms => sms::conversations(single(files)?),
+        Format::Teams => teams::conversations(single(files)?),
         Format::Meta | Format::MessengerEncrypted => {
             meta::conversations(&Files::several(files)?, format)
         }
@@ -216,7 +225,14 @@ pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summa
 fn recognise(files: &[&[u8]]) -> Result<Format, ImportError> {
     Files::several(files)?;
     let mut formats = files.iter().map(|file| sniff(file));
-    let first = formats.next().flatten().ok_or(ImportError::UnknownFormat)?;
+    let Some(first) = formats.next().flatten() else {
+        let tar = files.first().is_some_and(|file| teams::is_tar(file));
+        return Err(if tar {
+            ImportError::Tar
+        } else {
+            ImportError::UnknownFormat
+        });
+    };
     if formats.all(|format| format == Some(first)) {
         Ok(first)
     } else {

@@ -55,6 +55,7 @@ mod slack;
 mod sms;
 mod stamp;
 mod tally;
+mod teams;
 mod telegram;
 mod whatsapp;
 mod words;

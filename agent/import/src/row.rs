@@ -282,3 +282,22 @@ impl Row {
         self.flags & doubt.bit() != 0
     }
 }
+
+/// Puts rows in the order of their times, those of one time as they stand in the file. A row
+/// without a time stays behind the one that it stands behind.
+pub(crate) fn order_by_time(rows: &mut Vec<Row>) {
+    let mut time = 0;
+    let mut keyed = Vec::with_capacity(rows.len());
+    for row in rows.iter() {
+        if row.clock != Clock::None {
+            time = row.time;
+        }
+        keyed.push((time, *row));
+    }
+    if keyed.is_sorted_by_key(|(time, _)| *time) {
+        return;
+    }
+    keyed.sort_by_key(|(time, _)| *time);
+    rows.clear();
+    rows.extend(keyed.into_iter().map(|(_, row)| row));
+}

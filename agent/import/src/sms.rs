@@ -26,7 +26,7 @@ use crate::conversation::{Authors, Person};
 use crate::files::{Files, address};
 use crate::limits::MESSAGES_MAX;
 use crate::people::Interner;
-use crate::row::{Clock, Doubt, INCOMING, OUTGOING, Row};
+use crate::row::{Doubt, INCOMING, OUTGOING, Row, order_by_time};
 use crate::xml::{Broken, Cursor, Markup, decode};
 use crate::{Caveat, Conversation, Format, ImportError, Options, Summary};
 pub use stream::{list_sms, select_sms};
@@ -249,23 +249,4 @@ impl Author<'_> {
             }
         }
     }
-}
-
-/// Puts rows in the order of their times, those of one time as they stand in the file. A row
-/// without a time stays behind the one that it stands behind.
-fn order_by_time(rows: &mut Vec<Row>) {
-    let mut time = 0;
-    let mut keyed = Vec::with_capacity(rows.len());
-    for row in rows.iter() {
-        if row.clock != Clock::None {
-            time = row.time;
-        }
-        keyed.push((time, *row));
-    }
-    if keyed.is_sorted_by_key(|(time, _)| *time) {
-        return;
-    }
-    keyed.sort_by_key(|(time, _)| *time);
-    rows.clear();
-    rows.extend(keyed.into_iter().map(|(_, row)| row));
 }

@@ -98,6 +98,7 @@ fn section(format: Format) -> &'static str {
         Format::Signal => "Signal",
         Format::Telegram => "Telegram",
         Format::Sms => "SMS Backup & Restore",
+        Format::Teams => "Skype and Teams",
         Format::Meta | Format::MessengerEncrypted => "Messenger and Instagram",
         Format::Slack => "Slack",
         Format::Eml | Format::Mbox => "E-mail",
