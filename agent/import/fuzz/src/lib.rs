@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _};
 
 use candour_import::{
     Archive, ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options,
-    conversations, import, import_files, import_pasted, sniff,
+    conversations, import, import_files, import_pasted, list_sms, select_sms, sniff,
 };
 
 /// Most conversations of one input that are looked into, so that one input does not take minutes.
@@ -172,6 +172,29 @@ fn in_parts(bytes: &[u8], options: Options<'_>, whole: Option<&Conversation<'_>>
         }
     }
     assert!(expected.next().is_none());
+}
+
+/// Reads an export of text messages tag by tag, which must give what reading it whole gives.
+pub fn sms_in_parts(bytes: &[u8]) {
+    let whole = conversations(&[bytes], &Options::default()).ok();
+    assert_eq!(list_sms(bytes).ok(), whole);
+    for one in whole.iter().flatten().take(CHOSEN_MAX) {
+        let options = Options {
+            conversation: Some(&one.id),
+            ..Options::default()
+        };
+        let taken = select_sms(bytes, &one.id).expect("what is listed can be taken out");
+        let part = import(&taken.text, &options).expect("it can be read again");
+        let whole = import(bytes, &options).expect("what is listed can be chosen");
+        assert_eq!(part.title(), whole.title());
+        assert_eq!(part.caveats(), whole.caveats());
+        assert_eq!(part.len(), whole.len());
+        for (part, whole) in part.messages().zip(whole.messages()) {
+            assert_eq!(part.source(), whole.source());
+            assert_eq!(part.fingerprint(), whole.fingerprint());
+            assert!(part.doubts().eq(whole.doubts()));
+        }
+    }
 }
 
 /// Opens `bytes` as an archive, reads its chats and inflates its files.
