@@ -229,13 +229,17 @@ impl Chat {
         reading: &Reading,
     ) -> Result<Conversation<'l>, Failure> {
         let chat = self.export.chats().get(loaded.chat);
+        let bytes: u64 = loaded.files.iter().map(|file| file.len() as u64).sum();
+        let shown = self.is_watched.then(|| progress::indexing(bytes));
         let options = Options {
             date_order: reading.date_order,
             title: chat.and_then(|chat| chat.title()).or(self.title.as_deref()),
             conversation: loaded.conversation.as_deref(),
             ..Options::default()
         };
-        Ok(self.export.import(loaded.chat, &loaded.files, &options)?)
+        let index = self.export.import(loaded.chat, &loaded.files, &options);
+        drop(shown);
+        Ok(index?)
     }
 
     /// Lends a picked file to `take`; `None` where the export left it out.

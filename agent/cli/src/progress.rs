@@ -41,6 +41,15 @@ pub(crate) fn reading(bar: &ProgressBar, total: u64) -> impl Drop + use<> {
     Reading(bar.clone())
 }
 
+/// Shows that the messages of `bytes` of text are being told apart; until the guard goes.
+pub(crate) fn indexing(bytes: u64) -> impl Drop {
+    Reading(if bytes >= SHOWN_FROM_BYTES {
+        spinner("Telling the messages apart")
+    } else {
+        ProgressBar::hidden()
+    })
+}
+
 struct Reading(ProgressBar);
 
 impl Drop for Reading {

@@ -141,9 +141,13 @@ fn refused(place: usize, error: RedactionError) -> Failure {
 fn tell(place: usize, left_out: usize) {
     if left_out > 0 {
         out::note(&format!(
-            "{} of message {} left out with it.",
-            text::count(left_out as u64, "earlier wording", "earlier wordings"),
-            place + 1
+            "Message {}: {} left out, which would show what is redacted.",
+            place + 1,
+            text::count(
+                left_out as u64,
+                "earlier wording is",
+                "earlier wordings are"
+            ),
         ));
     }
 }
