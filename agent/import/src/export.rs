@@ -17,6 +17,7 @@ pub use chats::ChatFiles;
 
 use crate::bundle::{Bundle, Entry, check};
 use crate::limits::{FILES_MAX, PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
+use crate::teams::is_tar;
 use crate::{Conversation, ImportError, Options, import_files};
 
 /// Files that were exported together, and the chats in them.
@@ -34,21 +35,26 @@ impl<B: Bundle> Export<B> {
     /// # Errors
     ///
     /// [`ImportError::Refused`] with the reason when it is not safe to open,
-    /// [`ImportError::NoChat`] when there is no chat in it, [`ImportError::TooManyFiles`] when more
-    /// files than [`FILES_MAX`] could be one, [`ImportError::Damaged`] when it cannot be read.
+    /// [`ImportError::NoChat`] when there is no chat in it, [`ImportError::Tar`] when it is a tar
+    /// archive, [`ImportError::TooManyFiles`] when more files than [`FILES_MAX`] could be one,
+    /// [`ImportError::Damaged`] when it cannot be read.
     pub fn open(mut bundle: B) -> Result<Self, ImportError> {
         let entries = bundle.entries()?;
         check(&entries)?;
-        let chats = chats::find(&entries, |place, entry| {
+        let mut start = |place, entry: &Entry| {
             let mut start = Vec::new();
             reader(&mut bundle, place, entry)?
                 .take(PREAMBLE_MAX_BYTES as u64)
                 .read_to_end(&mut start)
                 .map_err(ImportError::Damaged)?;
             Ok(start)
-        })?;
+        };
+        let chats = chats::find(&entries, &mut start)?;
         if chats.is_empty() {
-            return Err(ImportError::NoChat);
+            return Err(match entries.as_slice() {
+                [only] if is_tar(&start(0, only)?) => ImportError::Tar,
+                _ => ImportError::NoChat,
+            });
         }
         Ok(Self {
             bundle,

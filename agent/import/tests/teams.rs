@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::io::Read;
+
 use candour_import::{
-    Caveat, Conversation, Doubt, Format, ImportError, Message, Options, Place, RowKind, Stamp,
-    conversations, import, sniff,
+    Bundle, Caveat, Conversation, Doubt, Entry, Export, Format, ImportError, Message, Options,
+    Place, RowKind, Stamp, conversations, import, sniff,
 };
 use proptest::prelude::*;
 
@@ -173,6 +175,27 @@ fn a_tar_archive_is_refused_with_what_to_do() {
     let error = import(&tar, &Options::default()).unwrap_err();
     assert!(matches!(error, ImportError::Tar));
     assert!(error.to_string().contains("unpack"));
+    assert!(matches!(Export::open(One(tar)), Err(ImportError::Tar)));
+    assert!(matches!(
+        Export::open(One(vec![0; 1_024])),
+        Err(ImportError::NoChat)
+    ));
+}
+
+/// A file that is held in memory.
+struct One(Vec<u8>);
+
+impl Bundle for One {
+    fn entries(&mut self) -> Result<Vec<Entry>, ImportError> {
+        Ok(vec![Entry::file(
+            "8_live_priya.tar".to_owned(),
+            self.0.len() as u64,
+        )])
+    }
+
+    fn open(&mut self, _place: usize) -> Result<Box<dyn Read + '_>, ImportError> {
+        Ok(Box::new(self.0.as_slice()))
+    }
 }
 
 #[test]
