@@ -57,7 +57,7 @@ fn a_mail_is_known_by_its_header_and_reads_like_a_printed_one() {
         mail.text(),
         "Subject: The annex is late\n\
          From: Alice Exämple <alice@example.org>\n\
-         To: Bob Example <bob@example.gov.uk>, Example, Carol <carol@example.gov.uk>\n\
+         To: Bob Example <bob@example.gov.uk>; Example, Carol <carol@example.gov.uk>\n\
          Cc: team@example.gov.uk\n\
          Date: Tue, 13 Feb 2024 14:35:01 +0530\n\
          \n\

@@ -24,6 +24,9 @@ use crate::{Attachment, ImportError, Place};
 /// twice.
 const SHOWN: [&str; 7] = ["Subject", "From", "Sender", "To", "Cc", "Bcc", "Date"];
 
+/// What stands between people: names hold commas.
+const BETWEEN: &str = "; ";
+
 /// How mails are shown.
 pub(super) struct Mail {
     /// Whether `From ` at the start of a line is quoted.
@@ -231,12 +234,12 @@ pub(super) fn subject(message: &[u8]) -> Option<String> {
     Some(words_of(&field)).filter(|subject| !subject.is_empty())
 }
 
-/// The name and the address of a `From` header's value; of several authors all, with commas.
+/// The name and the address of a `From` header's value; of several authors all.
 pub(super) fn author(from: &[u8]) -> (Option<String>, Option<String>) {
     let found = addresses(from);
     let joined = |each: &dyn Fn(&Addr<'static>) -> Option<String>| {
         let all: Vec<String> = found.iter().filter_map(each).collect();
-        (!all.is_empty()).then(|| all.join(", "))
+        (!all.is_empty()).then(|| all.join(BETWEEN))
     };
     let name = |addr: &Addr<'static>| {
         let name = one_line(addr.name.as_deref().unwrap_or_default());
@@ -263,7 +266,7 @@ fn people(field: &Field<'_>) -> String {
             (name, None) => name.unwrap_or_default(),
         }
     });
-    shown.collect::<Vec<_>>().join(", ")
+    shown.collect::<Vec<_>>().join(BETWEEN)
 }
 
 fn addresses(value: &[u8]) -> Vec<Addr<'static>> {
