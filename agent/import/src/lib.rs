@@ -2,8 +2,8 @@
 //!
 //! A wrong author or a wrong date is worse than a refusal, so this crate never guesses in
 //! silence: what it cannot decide it asks ([`ImportError::NeedsDateOrder`]) or flags
-//! ([`Doubt`]). It is pure: bytes come in as `&[u8]` (or as `Read + Seek` for an archive), no
-//! file is opened, no clock is read, nothing is kept.
+//! ([`Doubt`]). It is pure: bytes come in as `&[u8]`, or as a [`Bundle`] of files that the caller
+//! opens; no clock is read, nothing is kept.
 //!
 //! What holds for every [`Conversation`]:
 //!

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use self::message::Read;
 use self::show::Meta;
 use crate::conversation::{Authors, Person};
-use crate::files::{Files, address};
+use crate::files::{Files, address, bom};
 use crate::json::{Broken, Cursor, Value};
 use crate::limits::MESSAGES_MAX;
 use crate::people::Interner;
@@ -107,15 +107,6 @@ fn form_of_people(mut cursor: Cursor<'_>) -> Option<Format> {
         }
         b'"' => Some(Format::MessengerEncrypted),
         _ => None,
-    }
-}
-
-/// A byte-order mark belongs to the file and to no value.
-fn bom(source: &[u8]) -> usize {
-    if source.starts_with("\u{feff}".as_bytes()) {
-        3
-    } else {
-        0
     }
 }
 

@@ -23,7 +23,7 @@ use self::recipient::Recipients;
 use self::show::Signal;
 use self::survey::Survey;
 use crate::conversation::Authors;
-use crate::files::{Files, address};
+use crate::files::{Files, address, bom};
 use crate::json::{self, Broken, Cursor, Value};
 use crate::limits::{MESSAGES_MAX, PEOPLE_MAX};
 use crate::people::Interner;
@@ -170,15 +170,6 @@ pub(crate) fn import<'a>(
         caveats,
         dialect: Box::new(Signal::new(recipients, options.attachments)),
     })
-}
-
-/// A byte-order mark belongs to the file and to no line.
-fn bom(source: &[u8]) -> usize {
-    if source.starts_with("\u{feff}".as_bytes()) {
-        3
-    } else {
-        0
-    }
 }
 
 /// One line of the file.

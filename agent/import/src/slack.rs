@@ -19,7 +19,7 @@ use self::message::{Author, Read, is_instant};
 use self::names::{Names, called};
 use self::show::Slack;
 use crate::conversation::{Authors, Person};
-use crate::files::{Files, address};
+use crate::files::{Files, address, bom};
 use crate::json::{Broken, Cursor, Value};
 use crate::limits::MESSAGES_MAX;
 use crate::people::Interner;
@@ -71,15 +71,6 @@ fn kind(start: &[u8]) -> Option<Kind> {
         (true, _) => Some(Kind::Day),
         (_, true) => Some(Kind::List),
         _ => None,
-    }
-}
-
-/// A byte-order mark belongs to the file and to no value.
-fn bom(source: &[u8]) -> usize {
-    if source.starts_with("\u{feff}".as_bytes()) {
-        3
-    } else {
-        0
     }
 }
 

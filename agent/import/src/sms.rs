@@ -23,7 +23,7 @@ use self::entry::Entry;
 use self::show::Sms;
 use self::walk::{Step, Walk};
 use crate::conversation::{Authors, Person};
-use crate::files::{Files, address};
+use crate::files::{Files, address, bom};
 use crate::limits::MESSAGES_MAX;
 use crate::people::Interner;
 use crate::row::{Doubt, INCOMING, OUTGOING, Row, order_by_time};
@@ -58,15 +58,6 @@ pub(crate) fn looks_like(start: &[u8]) -> bool {
             Ok(Some(Markup::Doctype)) => return memmem::find(start, ROOT).is_some(),
             _ => return false,
         }
-    }
-}
-
-/// A byte-order mark belongs to the file and to no element.
-fn bom(start: &[u8]) -> usize {
-    if start.starts_with("\u{feff}".as_bytes()) {
-        3
-    } else {
-        0
     }
 }
 

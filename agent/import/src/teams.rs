@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use self::message::Read;
 use self::show::Teams;
 use crate::conversation::{Authors, Person};
-use crate::files::{Files, address};
+use crate::files::{Files, address, bom};
 use crate::json::{Broken, Cursor, Value};
 use crate::limits::{MESSAGES_MAX, PEOPLE_MAX};
 use crate::people::Interner;
@@ -70,15 +70,6 @@ fn begins_with_a_chat(mut cursor: Cursor<'_>) -> bool {
         }
     }
     false
-}
-
-/// A byte-order mark belongs to the file and to no value.
-fn bom(source: &[u8]) -> usize {
-    if source.starts_with("\u{feff}".as_bytes()) {
-        3
-    } else {
-        0
-    }
 }
 
 /// A conversation, as far as it is known.

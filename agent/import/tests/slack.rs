@@ -191,6 +191,16 @@ fn an_odd_message_is_doubted_and_never_hidden() {
     ));
 }
 
+#[test]
+fn marks_that_never_end_take_no_longer_than_others() {
+    let day = format!(
+        r#"[{{"user":"U1A","ts":"1717236000.000007","text":"{}"}}]"#,
+        "&<|".repeat(1 << 20)
+    );
+    let chat = import(day.as_bytes(), &Options::default()).unwrap();
+    assert_eq!(chat.message(0).unwrap().text().len(), 3 << 20);
+}
+
 fn check(files: &[&[u8]]) {
     let listed = conversations(files, &Options::default()).map(|listed| listed.len());
     let Ok(chat) = import_files(files, &Options::default()) else {

@@ -9,7 +9,7 @@ mod sets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use self::sets::Set;
+use self::sets::{Lists, Set};
 use crate::bundle::Entry;
 use crate::limits::FILES_MAX;
 use crate::{Format, ImportError, sniff, title_from_name};
@@ -74,9 +74,9 @@ pub(super) fn find(
     entries: &[Entry],
     mut start: impl FnMut(usize, &Entry) -> Result<Vec<u8>, ImportError>,
 ) -> Result<Vec<ChatFiles>, ImportError> {
+    let lists = sets::lists(entries);
     let mut sniffed = 0;
     let mut chat = |set: Option<Set>, files: &[(usize, &Entry)]| {
-        let folder = files.first().map_or("", |(_, entry)| entry.folder());
         let Some((place, entry)) = files
             .iter()
             .find(|(_, entry)| set.is_none_or(|set| set.is_full(entry)))
@@ -91,7 +91,7 @@ pub(super) fn find(
             (None | Some(Format::Zip), _) => None,
             (Some(format), None) => Some(one(*place, entry, format)),
             (Some(format), Some(set)) if set.is_of(format) => {
-                Some(several(entries, folder, files, set, format))
+                Some(several(entries, &lists, files, set, format))
             }
             // The app would not have given this name.
             (Some(_), Some(_)) => None,
@@ -203,17 +203,18 @@ fn one(place: usize, entry: &Entry, format: Format) -> ChatFiles {
     }
 }
 
-/// A chat that is a set of files in `folder`.
+/// A chat that is a set of files in one folder.
 fn several(
     entries: &[Entry],
-    folder: &str,
+    lists: &Lists<'_>,
     files: &[(usize, &Entry)],
     set: Set,
     format: Format,
 ) -> ChatFiles {
+    let folder = files.first().map_or("", |(_, entry)| entry.folder());
     let path = folder.strip_suffix('/').unwrap_or(folder);
     let full = files.iter().filter(|(_, entry)| set.is_full(entry));
-    let mut places = set.lists(entries, folder);
+    let mut places = set.lists(lists, folder).to_vec();
     places.extend(full.map(|(place, _)| *place));
     let first = files.first().map_or("", |(_, entry)| entry.base());
     let id = if path.is_empty() { first } else { path };

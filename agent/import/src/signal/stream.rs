@@ -5,9 +5,10 @@
 
 use std::io::{BufRead, Read as _};
 
+use super::Frame;
 use super::recipient::Recipients;
 use super::survey::Survey;
-use super::{Frame, bom};
+use crate::files::bom;
 use crate::json::{Broken, Value};
 use crate::limits::{LINE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::selected::Meter;

@@ -28,13 +28,14 @@ impl Slack {
     fn plain(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
+        // Where the last mark ends: a `<` behind it is only a `<`.
+        let end = text.rfind('>').unwrap_or_default();
         while let Some(at) = memchr2(b'<', b'&', rest.as_bytes()) {
             let (before, mark) = rest.split_at(at);
             out.push_str(before);
-            let len = match mark
-                .strip_prefix('<')
-                .and_then(|inside| inside.split_once('>'))
-            {
+            let is_open = text.len() - mark.len() < end;
+            let inside = mark.strip_prefix('<').filter(|_| is_open);
+            let len = match inside.and_then(|inside| inside.split_once('>')) {
                 Some((inside, _)) => {
                     self.mark(&mut out, inside);
                     inside.len() + 2

@@ -1,5 +1,7 @@
 //! Chats that apps write as several files in one folder.
 
+use std::collections::HashMap;
+
 use crate::Format;
 use crate::bundle::Entry;
 
@@ -65,20 +67,13 @@ impl Set {
     }
 
     /// The files elsewhere that belong to a set in `folder`.
-    pub(super) fn lists(self, entries: &[Entry], folder: &str) -> Vec<usize> {
-        if self != Self::Days {
-            return Vec::new();
-        }
+    pub(super) fn lists<'l>(self, lists: &'l Lists<'_>, folder: &str) -> &'l [usize] {
         let inside = folder.strip_suffix('/').unwrap_or(folder);
         let root = inside.rfind('/').map_or(0, |slash| slash + 1);
-        let root = inside.get(..root).unwrap_or_default();
-        entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.folder() == root && is_list(entry.base()))
-            .filter(|(_, entry)| self.is_full(entry))
-            .map(|(place, _)| place)
-            .collect()
+        let found = inside.get(..root).and_then(|root| lists.get(root));
+        found
+            .filter(|_| self == Self::Days)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The folder that the paths of attachments are counted from, of a chat in `folder`.
@@ -88,6 +83,20 @@ impl Set {
             Self::Days | Self::Letters => folder,
         }
     }
+}
+
+/// Slack's lists, by the folder that they lie in.
+pub(super) type Lists<'e> = HashMap<&'e str, Vec<usize>>;
+
+/// Finds Slack's lists.
+pub(super) fn lists(entries: &[Entry]) -> Lists<'_> {
+    let mut lists = Lists::new();
+    for (place, entry) in entries.iter().enumerate() {
+        if is_list(entry.base()) && Set::Days.is_full(entry) {
+            lists.entry(entry.folder()).or_default().push(place);
+        }
+    }
+    lists
 }
 
 /// Whether a file is one of Slack's lists, by its name.
