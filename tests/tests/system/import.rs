@@ -442,6 +442,32 @@ async fn messages_are_chosen_redacted_and_confirmed_at_a_terminal() {
     assert!(shown.contains("broken off"), "{shown}");
 }
 
+#[test]
+fn an_order_of_dates_that_cannot_be_told_is_asked_for_at_a_terminal_and_refused_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let chat = dir.path().join("_chat.txt");
+    fs::write(&chat, "03/02/2026, 09:05 - Alice: The annex is late.\n").unwrap();
+    let command = || {
+        let mut command = crate::program().agent(["import"]);
+        command
+            .arg(&chat)
+            .arg("--home")
+            .arg(dir.path().join("home"));
+        command
+    };
+    let refused = candour_tests::program::run(command().arg("--json"), b"");
+    assert_eq!(refused.error_code(), "import_needs_date_order");
+    for (typed, date) in [("dmy", "3 Feb 2026"), ("mdy", "2 Mar 2026")] {
+        let mut terminal = Terminal::start(command());
+        terminal.wait_for("How did the phone write");
+        terminal.press(typed);
+        terminal.wait_for(typed);
+        terminal.press(key::ENTER);
+        let (status, shown) = terminal.end();
+        assert!(status.success() && shown.contains(date), "{shown}");
+    }
+}
+
 /// A command that speaks to people.
 fn candour_command(cli: &AgentCli, args: &[&str]) -> std::process::Command {
     let mut command = crate::program().agent(args);

@@ -84,7 +84,13 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
         }
         Loading::Several(found) => return Err(ImportError::NeedsConversation(found.len()).into()),
     };
-    let conversation = export.index(&loaded, &reading)?;
+    let conversation = match export.index(&loaded, &reading) {
+        Err(Failure::Import(ImportError::NeedsDateOrder)) if may_ask => {
+            reading.date_order = Some(choose::date_order()?);
+            export.index(&loaded, &reading)?
+        }
+        conversation => conversation?,
+    };
     let source = Source {
         digest: loaded.digest(&conversation),
         inputs: Inputs::default(),

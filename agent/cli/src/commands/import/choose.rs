@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use candour_core::chat::{flags, meaning};
-use candour_import::{Conversation, ImportError, Message};
+use candour_import::{Conversation, DateOrder, ImportError, Message};
 use jiff::tz::TimeZone;
 
 use super::declared::Declared;
@@ -55,6 +55,27 @@ pub(super) fn conversation(
         Loading::One(loaded) => Ok(loaded),
         Loading::Several(found) => Err(ImportError::NeedsConversation(found.len()).into()),
     }
+}
+
+/// Asks which number of a date comes first, where the chat itself leaves it open.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(super) fn date_order() -> Result<DateOrder, Failure> {
+    let item = |line: &str, order: DateOrder| ask::Item {
+        line: line.to_owned(),
+        words: order.as_str().to_owned(),
+        value: order,
+    };
+    let items = vec![
+        item("03/02, the day first (dmy)", DateOrder::DayMonthYear),
+        item("02/03, the month first (mdy)", DateOrder::MonthDayYear),
+    ];
+    ask::one_of(
+        "The dates of this chat can be read in two ways. How did the phone write 3 February?",
+        items,
+    )
 }
 
 /// What the holder marks in the list, at the terminal.
