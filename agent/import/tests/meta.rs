@@ -264,6 +264,42 @@ fn an_odd_message_is_doubted_and_never_hidden() {
 }
 
 #[test]
+fn the_app_is_known_by_the_paths_of_files_alone() {
+    let channel = |photo: &str, content: &str| {
+        let source = file(&format!(
+            r#"{{"sender_name":"A","timestamp_ms":1717236000000,"photos":[{{"uri":"{photo}"}}],"content":"{content}"}}"#
+        ));
+        import(source.as_bytes(), &Options::default())
+            .unwrap()
+            .channel()
+    };
+    let instagram = "your_instagram_activity/messages/inbox/t_1/photos/1.jpg";
+    assert_eq!(channel(instagram, ""), Some("instagram"));
+    assert_eq!(
+        channel(&instagram.replace('/', "\\/"), ""),
+        Some("instagram")
+    );
+    assert_eq!(
+        channel("your_activity_across_facebook/messages/1.jpg", ""),
+        Some("messenger")
+    );
+    assert_eq!(channel("messages/inbox/t_1/photos/1.jpg", ""), None);
+    let quoted = format!(r#"see \"{instagram}\""#);
+    assert_eq!(channel("photos/1.jpg", &quoted), None);
+}
+
+#[test]
+fn long_lists_take_no_longer_than_their_length() {
+    let files = vec![r#"{"uri":"a/b.jpg"}"#; 50_000].join(",");
+    let source = file(&format!(
+        r#"{{"sender_name":"{}","timestamp_ms":1717236000000,"photos":[{files}],"videos":[{files}]}}"#,
+        "A".repeat(1 << 20)
+    ));
+    let chat = import(source.as_bytes(), &Options::default()).unwrap();
+    assert_eq!(chat.message(0).unwrap().attachments().len(), 100_000);
+}
+
+#[test]
 fn a_message_out_of_time_is_put_in_its_place_and_doubted() {
     let message = |minute: u32, words: &str| {
         format!(

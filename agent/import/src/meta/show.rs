@@ -11,10 +11,10 @@ use crate::words::{details, titled};
 use crate::{Attachment, Format, Place};
 
 /// What Instagram's paths begin with.
-const INSTAGRAM: &str = "your_instagram_activity/";
+const INSTAGRAM: &str = "your_instagram_activity";
 
 /// What Facebook's paths begin with, in the order of years.
-const FACEBOOK: [&str; 2] = ["your_activity_across_facebook/", "your_facebook_activity/"];
+const FACEBOOK: [&str; 2] = ["your_activity_across_facebook", "your_facebook_activity"];
 
 /// Shows the rows of one conversation.
 pub(super) struct Meta {
@@ -62,12 +62,14 @@ impl Meta {
 /// Which of the two apps, by the paths of the files beside.
 fn channel(paths: Option<&BTreeSet<String>>, source: &[u8]) -> Option<&'static str> {
     let named = |start: &str| {
-        // As a file is named in a message; a quotation mark inside a text is escaped.
-        let uri = format!("\"uri\": \"{start}");
+        // As a path stands in a message; a quotation mark inside a text is escaped.
+        let path = format!("\"{start}");
         let beside = paths
             .and_then(|paths| paths.range(start.to_owned()..).next())
             .is_some_and(|path| path.starts_with(start));
-        beside || memchr::memmem::find(source, uri.as_bytes()).is_some()
+        beside
+            || memchr::memmem::find_iter(source, path.as_bytes())
+                .any(|at| at > 0 && source.get(at - 1) != Some(&b'\\'))
     };
     match (named(INSTAGRAM), FACEBOOK.into_iter().any(named)) {
         (true, false) => Some("instagram"),
