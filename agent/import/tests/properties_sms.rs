@@ -131,7 +131,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn any_likely_pieces_are_read_or_refused(pieces in prop::collection::vec(piece(), 0..40)) {
@@ -168,7 +168,7 @@ proptest! {
 #[test]
 fn what_never_ends_costs_no_more_than_its_length() {
     let sms = "<sms address=\"1\" date=\"1717232460000\" type=\"1\" body=\"b\"/>";
-    let many = |piece: &str| format!("<smses>{sms}{}", piece.repeat(200_000));
+    let many = |piece: &str| format!("<smses>{sms}{}", piece.repeat(20_000));
     for piece in [
         "<",
         "<sms ",
@@ -188,12 +188,12 @@ fn what_never_ends_costs_no_more_than_its_length() {
     ] {
         check(many(piece).as_bytes());
     }
-    check(format!("<smses><sms body=\"{}", "&".repeat(2_000_000)).as_bytes());
+    check(format!("<smses><sms body=\"{}", "&".repeat(200_000)).as_bytes());
 }
 
 #[test]
 fn nesting_without_end_is_left_out_without_recursion() {
-    let deep = "<parts>".repeat(200_000);
+    let deep = "<parts>".repeat(20_000);
     let sms = "<sms address=\"1\" date=\"1717232460000\" type=\"1\" body=\"b\"/>";
     let source = format!("<smses><mms address=\"1\">{deep}{sms}</smses>");
     let chat = import(source.as_bytes(), &Options::default()).expect("one message is sound");
@@ -203,14 +203,14 @@ fn nesting_without_end_is_left_out_without_recursion() {
 
 #[test]
 fn a_message_of_a_million_parts_or_people_is_one_message() {
-    let part = "<part ct=\"text/plain\" text=\"a\"/>".repeat(100_000);
-    let person = "<addr address=\"7\" type=\"151\"/>".repeat(100_000);
+    let part = "<part ct=\"text/plain\" text=\"a\"/>".repeat(20_000);
+    let person = "<addr address=\"7\" type=\"151\"/>".repeat(20_000);
     let source = format!(
         "<smses><mms date=\"1717232460000\" msg_box=\"1\"><parts>{part}</parts>{person}</mms></smses>"
     );
     check(source.as_bytes());
     let chat = import(source.as_bytes(), &Options::default()).expect("it is an export");
-    assert_eq!(chat.message(0).expect("there is one").text().len(), 199_999);
+    assert_eq!(chat.message(0).expect("there is one").text().len(), 39_999);
 }
 
 #[test]
@@ -227,14 +227,14 @@ fn huge_values_count_as_none_where_they_name_somebody() {
 #[test]
 fn a_phone_of_strangers_costs_no_more_than_a_line_each() {
     let mut source = "<smses>".to_owned();
-    for number in 0..50_000 {
+    for number in 0..10_000 {
         source.push_str(&format!(
             "<sms address=\"{number}\" date=\"1717232460000\" type=\"1\" body=\"x\"/>\n"
         ));
     }
     source.push_str("</smses>");
     let listed = conversations(&[source.as_bytes()], &Options::default()).expect("it is listed");
-    assert_eq!(listed.len(), 50_000);
+    assert_eq!(listed.len(), 10_000);
     let options = Options {
         conversation: Some("4711"),
         ..Options::default()

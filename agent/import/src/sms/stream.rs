@@ -14,7 +14,7 @@ use super::chats::{Chats, one};
 use super::entry::Entry;
 use super::walk::{CONTACT, Step, Walk};
 use super::{is_wide, looks_like};
-use crate::limits::{SMS_TAG_MAX_BYTES, SMS_VALUE_MAX_BYTES, TEXT_MAX_BYTES};
+use crate::limits::{PREAMBLE_MAX_BYTES, SMS_TAG_MAX_BYTES, SMS_VALUE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::row::{INCOMING, OUTGOING};
 use crate::selected::Meter;
 use crate::xml::{Broken, Cursor, decode, is_name};
@@ -44,8 +44,11 @@ const WRONG_COUNT: &[u8] = b"count=\"0\"";
 /// tag over [`SMS_TAG_MAX_BYTES`], [`ImportError::TooManyPeople`], [`ImportError::Damaged`] when it
 /// cannot be read.
 pub fn list_sms(reader: impl Read) -> Result<Vec<Summary>, ImportError> {
+    list(Feed::new(reader))
+}
+
+fn list(mut feed: Feed<impl Read>) -> Result<Vec<Summary>, ImportError> {
     let mut chats = Chats::new();
-    let mut feed = Feed::new(reader, false);
     feed.run(&mut Walk::new(), |step, _, _| {
         match step {
             Step::Ended(entry) => {
@@ -72,11 +75,15 @@ pub fn list_sms(reader: impl Read) -> Result<Vec<Summary>, ImportError> {
 /// As [`list_sms`]; [`ImportError::NoSuchConversation`] when no message is of that chat,
 /// [`ImportError::TooLarge`] when they are over [`TEXT_MAX_BYTES`] together.
 pub fn select_sms(reader: impl Read, id: &str) -> Result<SelectedChat, ImportError> {
+    select(Feed::new(reader), id)
+}
+
+fn select(mut feed: Feed<impl Read>, id: &str) -> Result<SelectedChat, ImportError> {
+    feed.holds = true;
     let mut text = HEAD.to_vec();
     let mut chats = Chats::new();
     let mut authors = BTreeSet::new();
     let mut walk = Walk::new();
-    let mut feed = Feed::new(reader, true);
     feed.run(&mut walk, |step, begun, held| {
         match step {
             Step::Began => {
@@ -184,22 +191,31 @@ struct Feed<R> {
     /// Whether messages are held at all.
     holds: bool,
     held: Held,
+    /// How much is looked at to know what it is, in bytes.
+    start: usize,
+    /// How much is read at a time, in bytes.
+    chunk: usize,
+    /// Longest value that is not taken out of a tag in which the buffer ends, in bytes.
+    value_max: usize,
 }
 
 impl<R: Read> Feed<R> {
-    fn new(reader: R, holds: bool) -> Self {
+    fn new(reader: R) -> Self {
         Self {
             reader,
             meter: Meter::new(),
             buffer: Vec::new(),
             at: 0,
             kept: 0,
-            holds,
+            holds: false,
             held: Held {
                 on: false,
                 bytes: Vec::new(),
                 left: TEXT_MAX_BYTES - HEAD.len(),
             },
+            start: PREAMBLE_MAX_BYTES,
+            chunk: CHUNK_BYTES,
+            value_max: SMS_VALUE_MAX_BYTES,
         }
     }
 
@@ -214,7 +230,7 @@ impl<R: Read> Feed<R> {
             &mut Held,
         ) -> Result<(), ImportError>,
     ) -> Result<(), ImportError> {
-        self.fill()?;
+        while self.buffer.len() < self.start && self.fill()? {}
         if is_wide(&self.buffer) && looks_like(&self.buffer) {
             return Err(ImportError::UnknownEncoding);
         }
@@ -257,7 +273,7 @@ impl<R: Read> Feed<R> {
                     }
                     Err(Broken::End) => {
                         let more = match open_value {
-                            Some(value) if self.buffer.len() - value > SMS_VALUE_MAX_BYTES => {
+                            Some(value) if self.buffer.len() - value > self.value_max => {
                                 self.pass_over(value)?
                             }
                             _ => self.fill()?,
@@ -303,7 +319,7 @@ impl<R: Read> Feed<R> {
         let start = self.buffer.len();
         self.reader
             .by_ref()
-            .take(CHUNK_BYTES as u64)
+            .take(self.chunk as u64)
             .read_to_end(&mut self.buffer)
             .map_err(ImportError::Damaged)?;
         let read = self.buffer.get(start..).unwrap_or_default();
@@ -329,7 +345,7 @@ impl<R: Read> Feed<R> {
             chunk.clear();
             self.reader
                 .by_ref()
-                .take(CHUNK_BYTES as u64)
+                .take(self.chunk as u64)
                 .read_to_end(&mut chunk)
                 .map_err(ImportError::Damaged)?;
             if chunk.is_empty() {
@@ -348,3 +364,6 @@ impl<R: Read> Feed<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

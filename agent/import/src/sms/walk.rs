@@ -5,7 +5,7 @@
 
 use super::entry::Entry;
 use crate::ImportError;
-use crate::xml::{Attributes, Broken, Markup, Tag};
+use crate::xml::{Attributes, Markup, Tag};
 
 /// Deepest nesting inside a message: the app's is two.
 const DEPTH_MAX: usize = 16;
@@ -216,7 +216,10 @@ impl<K> Walk<K> {
                         self.inside.push(name);
                         Step::Began
                     }
-                    Err(broken) => self.fail(broken),
+                    Err(_) => {
+                        self.broken();
+                        Step::Nothing
+                    }
                 };
             }
             _ => {}
@@ -225,8 +228,9 @@ impl<K> Walk<K> {
             self.damaged = true;
             return Step::Nothing;
         };
-        if let Err(broken) = entry.add(tag) {
-            return self.fail(broken);
+        if entry.add(tag).is_err() {
+            self.broken();
+            return Step::Nothing;
         }
         if !tag.empty {
             self.inside.push(name);
@@ -262,10 +266,5 @@ impl<K> Walk<K> {
         entry.finish();
         self.held += 1;
         Step::Ended(entry)
-    }
-
-    fn fail(&mut self, _broken: Broken) -> Step<K> {
-        self.broken();
-        Step::Nothing
     }
 }
