@@ -4,7 +4,7 @@
 
 use candour_import::{
     Caveat, Conversation, Doubt, Format, ImportError, Message, Options, Place, RowKind, Stamp,
-    conversations, import, list_sms, select_sms, sniff,
+    conversations, import, limits, list_sms, select_sms, sniff,
 };
 use candour_wire::Digest;
 
@@ -610,4 +610,19 @@ fn files_of_any_size_are_passed_over_and_taken_whole() {
         let file = message.attachments().remove(0);
         assert_eq!(message.embedded(&file, 1_000_000).unwrap().len(), 600_000);
     }
+}
+
+#[test]
+fn a_tag_without_end_is_refused_where_it_is_not_held_whole() {
+    let source = export(&format!(
+        "<!-- {} -->{}",
+        "x".repeat(2 * limits::SMS_TAG_MAX_BYTES),
+        sms("body=\"a\"")
+    ));
+    assert!(matches!(
+        list_sms(source.as_bytes()),
+        Err(ImportError::TooLarge { .. })
+    ));
+    let chat = import(source.as_bytes(), &Options::default()).unwrap();
+    assert_eq!(chat.len(), 1);
 }
