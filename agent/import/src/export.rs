@@ -20,6 +20,9 @@ use crate::limits::{FILES_MAX, PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::teams::is_tar;
 use crate::{Conversation, ImportError, Options, import_files};
 
+/// Most bytes that room is made for before they come: an archive can announce what it does not hold.
+const ROOM_BYTES: usize = 32 << 20;
+
 /// Files that were exported together, and the chats in them.
 pub struct Export<B> {
     bundle: B,
@@ -120,8 +123,8 @@ impl<B: Bundle> Export<B> {
         let mut files = Vec::with_capacity(chat.files.len());
         for place in &chat.files {
             let entry = self.entries.get(*place).ok_or(ImportError::NoSuchFile)?;
-            // Announced, and the chat's files together are not too large.
-            let mut file = Vec::with_capacity(usize::try_from(entry.bytes).unwrap_or_default());
+            let room = usize::try_from(entry.bytes).unwrap_or_default();
+            let mut file = Vec::with_capacity(room.min(ROOM_BYTES));
             reader(&mut self.bundle, *place, entry)?
                 .read_to_end(&mut file)
                 .map_err(ImportError::Damaged)?;
