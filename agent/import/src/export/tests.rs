@@ -354,7 +354,9 @@ fn entries_that_share_bytes_are_refused() {
 #[test]
 fn more_entries_than_any_export_has_are_refused_before_the_directory_is_read() {
     let mut bytes = archive(&[("_chat.txt", CHAT.as_bytes())]);
-    let most = u16::try_from(limits::ENTRIES_MAX + 1).unwrap().to_le_bytes();
+    let most = u16::try_from(limits::ENTRIES_MAX + 1)
+        .unwrap()
+        .to_le_bytes();
     let end = memchr::memmem::rfind(&bytes, b"PK\x05\x06").unwrap();
     bytes[end + 8..end + 12].copy_from_slice(&[most, most].concat());
     assert_eq!(refusal(&bytes), Refusal::TooManyEntries);
