@@ -1,5 +1,6 @@
 //! Everything that ends a command early, and the one place that decides how it is told.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use candour_core::AgentError;
@@ -81,6 +82,15 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Agent(error) => error.code(),
+            // The disk's doing, and nothing is wrong with the export.
+            Self::Import(ImportError::Damaged(source))
+                if matches!(
+                    source.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::NotFound
+                ) =>
+            {
+                Code::AttachmentUnreadable
+            }
             Self::Import(error) => error.code(),
             Self::Selection(_) | Self::Pick(PickError::TooMany(_)) => Code::SelectionInvalid,
             Self::Pick(PickError::Zone(_)) => Code::UsageInvalid,
@@ -280,6 +290,16 @@ mod tests {
             source: cause,
         };
         assert_eq!(failure.lines()[1], "  a.txt cannot be read: no such file");
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_not_called_damaged() {
+        let code = |kind: ErrorKind| Failure::Import(ImportError::Damaged(kind.into())).code();
+        assert_eq!(
+            code(ErrorKind::PermissionDenied),
+            Code::AttachmentUnreadable
+        );
+        assert_eq!(code(ErrorKind::UnexpectedEof), Code::ImportDamaged);
     }
 
     #[test]

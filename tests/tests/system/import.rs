@@ -154,6 +154,12 @@ async fn a_folder_and_a_set_of_files_are_read_alike_and_their_files_are_sealed()
             Digest::of(&fs::read(&file).unwrap()).to_string()
         );
     }
+    // What it is says its content, not its name.
+    let dir = tempfile::tempdir().unwrap();
+    let unnamed = dir.path().join("backup");
+    fs::copy(&text, &unnamed).unwrap();
+    let of_unnamed = listed(&[unnamed.to_str().unwrap()]);
+    assert_eq!(of_unnamed["sha256"], of_folder["sha256"]);
     let refused = cli.run(&["import", &folder, &text], "");
     assert_eq!(refused.error_code(), "usage_invalid");
 }
