@@ -263,6 +263,7 @@ pub fn draft(text: &str) -> Draft {
             text: text.into(),
             source_sha256: None,
             flags: vec![],
+            redactions: Vec::new(),
         }],
         ..Draft::default()
     }

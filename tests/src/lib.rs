@@ -20,6 +20,7 @@ pub mod program;
 pub mod proxy;
 pub mod raw;
 pub mod small_disk;
+pub mod terminal;
 pub mod wait;
 
 pub use cli::AgentCli;
@@ -31,3 +32,4 @@ pub use program::{Outcome, Program};
 pub use proxy::Proxy;
 pub use raw::RawHandset;
 pub use small_disk::SmallDisk;
+pub use terminal::Terminal;

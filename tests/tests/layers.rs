@@ -61,6 +61,7 @@ const CORE_ROWS: &[&[&str]] = &[
     &[
         "identity",
         "inventory",
+        "chat",
         "declaration",
         "outbox",
         "config",

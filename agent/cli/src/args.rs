@@ -1,11 +1,14 @@
 //! The command line: what can be asked for, and how it is explained.
 
+#[macro_use]
 mod fields;
 
 use std::path::PathBuf;
 
 use candour_import::DateOrder;
 use candour_wire::RecordId;
+use candour_wire::content::RedactionReason;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use jiff::civil::DateTime;
@@ -112,32 +115,18 @@ pub(crate) struct Status {
 /// Import of an exported chat.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The export: a .zip or .txt, as the app made it
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) file: PathBuf,
+    /// The export as the app made it: a file, several files that belong together, or a folder
+    #[arg(required_unless_present = "paste", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read messages that were copied out of an app, from standard input, in place of an export
+    #[arg(long, conflicts_with = "paths")]
+    pub(crate) paste: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
-    /// List messages from this date or time on, such as 2026-11-20 or 2026-11-20T14:30
-    #[arg(long, value_name = "TIME", value_parser = from_time)]
-    pub(crate) from: Option<DateTime>,
-    /// List messages up to this date or time, the whole day included
-    #[arg(long, value_name = "TIME", value_parser = to_time)]
-    pub(crate) to: Option<DateTime>,
-    /// List messages whose author's name contains this
-    #[arg(long, value_name = "NAME")]
-    pub(crate) author: Option<String>,
-    /// List messages that contain this
-    #[arg(long, value_name = "WORDS")]
-    pub(crate) text: Option<String>,
-    /// Messages to declare, by the numbers of the list, such as 3-7,12 or 20-
-    #[arg(long, value_name = "NUMBERS")]
-    pub(crate) pick: Option<Selection>,
-    /// Leave out the files that belong to picked messages
-    #[arg(long, requires = "pick")]
-    pub(crate) no_files: bool,
-    /// Which author is the holder; tells sent from received
-    #[arg(long, value_name = "NAME", requires = "pick")]
-    pub(crate) me: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) picking: Picking,
     #[command(flatten)]
     pub(crate) fields: Fields,
     #[command(flatten)]
@@ -153,6 +142,55 @@ pub(crate) struct Reading {
     /// Which conversation of an export that holds several, by its id; without it they are listed
     #[arg(long, value_name = "ID")]
     pub(crate) conversation: Option<String>,
+}
+
+/// Which messages are listed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which messages to list")]
+pub(crate) struct Listing {
+    /// From this date or time on, such as 2026-11-20 or 2026-11-20T14:30
+    #[arg(long, value_name = "TIME", value_parser = from_time)]
+    pub(crate) from: Option<DateTime>,
+    /// Up to this date or time, the whole day included
+    #[arg(long, value_name = "TIME", value_parser = to_time)]
+    pub(crate) to: Option<DateTime>,
+    /// Whose author's name contains this
+    #[arg(long, value_name = "NAME")]
+    pub(crate) author: Option<String>,
+    /// That contain this
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) text: Option<String>,
+}
+
+/// Which of the listed messages are to be declared, and how.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which of them to declare")]
+pub(crate) struct Picking {
+    /// By the numbers of the list, such as 3-7,12 or 20-; or `listed` for all that are listed
+    #[arg(long, value_name = "NUMBERS", group = "picked")]
+    pub(crate) pick: Option<Selection>,
+    /// Mark them in the list, at the terminal
+    #[arg(long, group = "picked")]
+    pub(crate) choose: bool,
+    /// Also those that have been declared before
+    #[arg(long, requires = "picked")]
+    pub(crate) again: bool,
+    /// Leave out the files that belong to picked messages
+    #[arg(long, requires = "picked")]
+    pub(crate) no_files: bool,
+    /// Take a passage of somebody else's out of a picked message, as 12:PASSAGE with the message's
+    /// number; @FILE reads one on each line; may be repeated
+    #[arg(long, value_name = "NUMBER:PASSAGE", requires = "picked")]
+    pub(crate) redact: Vec<String>,
+    /// Why passages are redacted
+    #[arg(long, requires = "redact", value_parser = words!(RedactionReason))]
+    pub(crate) redact_why: Option<RedactionReason>,
+    /// More about why, in a few words, or @FILE; needed for `other`
+    #[arg(long, value_name = "TEXT", requires = "redact")]
+    pub(crate) redact_note: Option<String>,
+    /// Which author is the holder; tells sent from received where the export does not
+    #[arg(long, value_name = "NAME", requires = "picked")]
+    pub(crate) me: Option<String>,
 }
 
 /// A declaration.
@@ -287,8 +325,8 @@ pub(crate) struct Wipe {
 with --server-command. Everything that it makes is in one folder, which it empties first."
 )]
 pub(crate) struct Demo {
-    /// Your own exported chat instead of the invented ones [.zip or .txt]
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// Your own exported chat instead of the invented ones, as `candour import` takes it
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) chat: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,

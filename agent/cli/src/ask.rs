@@ -10,12 +10,14 @@ use candour_wire::content::{
     DeviceOwnership, Direction, Disappearing, Extent, Participant, Person, Significance, Text,
 };
 use candour_wire::policy::Policy;
-use inquire::{Confirm, InquireError, Password, Select};
+use inquire::list_option::ListOption;
+use inquire::validator::Validation;
+use inquire::{Confirm, InquireError, MultiSelect, Password, Select};
 use jiff::civil::DateTime;
 
 use crate::failure::Failure;
 use crate::form;
-use crate::out::note;
+use crate::out::{note, room};
 use crate::text;
 
 /// Asks for everything that is missing from `draft`.
@@ -141,6 +143,90 @@ pub(crate) fn answer(question: &str) -> Result<Option<Text>, Failure> {
     Ok((!answer.trim().is_empty()).then(|| answer.into()))
 }
 
+/// Something to choose from a long list.
+pub(crate) struct Item<T> {
+    /// What is shown, on one line; what does not fit is cut off.
+    pub(crate) line: String,
+    /// What is searched besides.
+    pub(crate) words: String,
+    /// What it stands for.
+    pub(crate) value: T,
+}
+
+/// Asks for one of several. Typing searches them.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(crate) fn one_of<T>(question: &str, items: Vec<Item<T>>) -> Result<T, Failure> {
+    let (rows, columns) = room();
+    let shown = items.into_iter().map(|item| item.cut(columns, 4)).collect();
+    Select::new(question, shown)
+        .with_page_size(page(rows))
+        .with_scorer(&|typed, item: &Item<T>, _, _| item.found(typed))
+        .with_help_message("↑↓ move, type to search, enter chooses, esc stops")
+        .prompt()
+        .map(|item| item.value)
+        .map_err(broken_off)
+}
+
+/// Asks for some of several, none of which is marked at first. Typing searches them.
+///
+/// # Errors
+///
+/// When the holder breaks off.
+pub(crate) fn some_of<T>(question: &str, items: Vec<Item<T>>) -> Result<Vec<T>, Failure> {
+    let (rows, columns) = room();
+    let shown = items.into_iter().map(|item| item.cut(columns, 8)).collect();
+    let chosen = MultiSelect::new(question, shown)
+        .with_page_size(page(rows))
+        .with_scorer(&|typed, item: &Item<T>, _, _| item.found(typed))
+        .with_formatter(&|chosen| format!("{} marked", chosen.len()))
+        .with_validator(|chosen: &[ListOption<&Item<T>>]| {
+            Ok(if chosen.is_empty() {
+                Validation::Invalid("Mark at least one, with the space bar.".into())
+            } else {
+                Validation::Valid
+            })
+        })
+        .with_help_message(
+            "↑↓ move, space marks, → all, ← none, type to search, enter goes on, esc stops",
+        )
+        .prompt()
+        .map_err(broken_off)?;
+    Ok(chosen.into_iter().map(|item| item.value).collect())
+}
+
+/// How many items a page has, of the terminal's `rows`: a question, a remark and help are around.
+fn page(rows: usize) -> usize {
+    rows.saturating_sub(4).max(5)
+}
+
+impl<T> Item<T> {
+    /// With a line that fits beside the `taken` columns of marks.
+    fn cut(self, columns: usize, taken: usize) -> Self {
+        Self {
+            line: text::short(&self.line, columns.saturating_sub(taken)),
+            ..self
+        }
+    }
+
+    /// Keeps the order of the list: what holds `typed`, in any case, stays.
+    fn found(&self, typed: &str) -> Option<i64> {
+        let typed = typed.to_lowercase();
+        [&self.line, &self.words]
+            .into_iter()
+            .any(|text| text.to_lowercase().contains(&typed))
+            .then_some(0)
+    }
+}
+
+impl<T> Display for Item<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
 fn marking_of(policy: &Policy) -> Result<String, Failure> {
     let mut choices: Vec<Choice<Option<String>>> = policy
         .markings
@@ -195,7 +281,11 @@ fn participants() -> Result<Vec<Participant>, Failure> {
 }
 
 /// Reads lines up to one that holds only a full stop. No editor is opened: editors leave copies.
-fn paste() -> Result<Text, Failure> {
+///
+/// # Errors
+///
+/// When the lines cannot be read or are too long.
+pub(crate) fn paste() -> Result<Text, Failure> {
     note("Paste the text; end with a line that holds only a full stop.");
     let mut text = String::new();
     for line in std::io::stdin().lock().lines() {
@@ -237,5 +327,24 @@ fn broken_off(error: InquireError) -> Failure {
     match error {
         InquireError::IO(error) => Failure::Output(error),
         _ => Failure::NotConfirmed("it was broken off; nothing was done"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_found_by_what_was_cut_off_and_by_what_is_not_shown() {
+        let item = Item {
+            line: "12  3 Feb  Tom: To be clear: is that a decision or a steer?".to_owned(),
+            words: "…more than one line shows: Option B".to_owned(),
+            value: (),
+        }
+        .cut(30, 8);
+        assert_eq!(item.to_string(), "12  3 Feb  Tom: To be…");
+        assert_eq!(item.found("tom"), Some(0));
+        assert_eq!(item.found("option b"), Some(0));
+        assert_eq!(item.found("option c"), None);
     }
 }

@@ -106,6 +106,7 @@ impl Exit {
             | Code::ImportTooLarge
             | Code::ImportDamaged
             | Code::SelectionInvalid
+            | Code::RedactionInvalid
             | Code::AttachmentUnreadable
             | Code::AttachmentTooLarge
             | Code::ConfigInvalid

@@ -1,8 +1,10 @@
 //! Everything that ends a command early, and the one place that decides how it is told.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use candour_core::AgentError;
+use candour_core::chat::PickError;
 use candour_core::config::ConfigError;
 use candour_core::declaration::Violations;
 use candour_import::ImportError;
@@ -24,6 +26,8 @@ pub(crate) enum Failure {
     Import(#[from] ImportError),
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Pick(#[from] PickError),
     #[error(transparent)]
     Violations(#[from] Violations),
     /// A declaration is not complete; what there is was kept as a draft.
@@ -78,8 +82,18 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Agent(error) => error.code(),
+            // The disk's doing, and nothing is wrong with the export.
+            Self::Import(ImportError::Damaged(source))
+                if matches!(
+                    source.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::NotFound
+                ) =>
+            {
+                Code::AttachmentUnreadable
+            }
             Self::Import(error) => error.code(),
-            Self::Selection(_) => Code::SelectionInvalid,
+            Self::Selection(_) | Self::Pick(PickError::TooMany(_)) => Code::SelectionInvalid,
+            Self::Pick(PickError::Zone(_)) => Code::UsageInvalid,
             Self::Violations(violations) | Self::Incomplete { violations, .. } => violations.code(),
             Self::Config { .. } | Self::ConfigSyntax { .. } | Self::ConfigMissing(_) => {
                 Code::ConfigInvalid
@@ -276,6 +290,16 @@ mod tests {
             source: cause,
         };
         assert_eq!(failure.lines()[1], "  a.txt cannot be read: no such file");
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_not_called_damaged() {
+        let code = |kind: ErrorKind| Failure::Import(ImportError::Damaged(kind.into())).code();
+        assert_eq!(
+            code(ErrorKind::PermissionDenied),
+            Code::AttachmentUnreadable
+        );
+        assert_eq!(code(ErrorKind::UnexpectedEof), Code::ImportDamaged);
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(crate) fn pasted(text: Text) -> Message {
         text,
         source_sha256: None,
         flags: Vec::new(),
+        redactions: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod args;
 mod ask;
+mod bundles;
 mod chat;
 mod commands;
 mod demo;

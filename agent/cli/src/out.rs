@@ -5,7 +5,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
@@ -67,12 +67,7 @@ impl Out {
         if self.json {
             return Ok(());
         }
-        let mut table = Table::new();
-        table.load_style(
-            TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')),
-        );
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(self.columns).unwrap_or(80));
+        let mut table = self.ruled();
         if !headings.is_empty() {
             table.set_header(headings);
         }
@@ -86,6 +81,48 @@ impl Out {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
         self.line(table.trim_fmt())
+    }
+
+    /// How wide the page is, in terminal columns.
+    pub(crate) const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// A piece of a table that is too long to be held whole: every piece has the same columns,
+    /// each of so many terminal columns. Headings go with the first piece.
+    pub(crate) fn piece(
+        &mut self,
+        headings: Option<&[&str]>,
+        widths: &[usize],
+        rows: Vec<Vec<String>>,
+    ) -> Result<(), Failure> {
+        if self.json || (rows.is_empty() && headings.is_none()) {
+            return Ok(());
+        }
+        let mut table = self.ruled();
+        if let Some(headings) = headings {
+            table.set_header(headings);
+        }
+        table.add_rows(rows);
+        for (number, width) in widths.iter().enumerate() {
+            if let Some(column) = table.column_mut(number) {
+                // A blank stands on either side.
+                let width = u16::try_from(width + 2).unwrap_or(80);
+                column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+            }
+        }
+        self.line(table.trim_fmt())
+    }
+
+    /// An empty table in the house's style, as wide as the page.
+    fn ruled(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(
+            TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')),
+        );
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(self.columns).unwrap_or(80));
+        table
     }
 
     /// Names and values for people, one pair to a row.
@@ -132,6 +169,12 @@ pub(crate) fn note(text: &str) {
 /// Whether a person sits there who can be asked.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// How much a question can show: rows and columns of the terminal on standard error.
+pub(crate) fn room() -> (usize, usize) {
+    let (rows, columns) = console::Term::stderr().size();
+    (usize::from(rows), usize::from(columns))
 }
 
 /// Breaks `text` at blanks so that no line is wider than `columns`, where words allow.

@@ -1,5 +1,8 @@
 //! What the holder sees before confirming: everything that would leave this machine.
 
+use std::collections::BTreeSet;
+
+use candour_core::chat::meaning;
 use candour_core::declaration::Draft;
 use candour_wire::content::{Attachment, DeclarationContent, Message, Text};
 use candour_wire::policy::Policy;
@@ -146,10 +149,13 @@ pub(crate) fn show_draft(out: &mut Out, draft: &Draft) -> Result<(), Failure> {
     files(out, &draft.attachments)
 }
 
-/// The JSON of a content or a draft for programs, without the keys that open its files: a script
-/// that shows or logs it must not give them away.
+/// The JSON of a content or a draft for programs, without the keys that open its files and the
+/// digests that its messages are known by: a script that shows or logs it must not give them away.
 pub(crate) fn to_json(content: &impl Serialize) -> Value {
     let mut json = serde_json::to_value(content).expect("texts, numbers and lists serialise");
+    if let Some(members) = json.as_object_mut() {
+        members.remove("origins");
+    }
     let files = json.get_mut("attachments").and_then(Value::as_array_mut);
     for file in files.into_iter().flatten() {
         if let Some(file) = file.as_object_mut() {
@@ -201,17 +207,57 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
                     .unwrap_or_default(),
                 // EXPOSE: likewise.
                 text::block(message.text.expose()),
-                message
-                    .flags
-                    .iter()
-                    .map(|flag| text::line(flag).replace('_', " "))
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                remarks(message).join(", "),
             ]
         })
         .collect();
     out.line("")?;
-    out.table(&["When", "Who", "Message", "Remarks"], rows)
+    out.table(&["When", "Who", "Message", "Remarks"], rows)?;
+    let remarks: BTreeSet<&str> = messages
+        .iter()
+        .flat_map(|message| message.flags.iter().map(String::as_str))
+        .collect();
+    explain(out, remarks.into_iter())
+}
+
+/// What the import found about a message, and why passages of it were redacted.
+fn remarks(message: &Message) -> Vec<String> {
+    let flags = message
+        .flags
+        .iter()
+        .map(|flag| text::line(flag).replace('_', " "));
+    let redactions = message.redactions.iter().map(|redaction| {
+        let why = redaction.reason.label().to_lowercase();
+        // EXPOSE: the holder's preview.
+        let note = redaction
+            .note
+            .as_ref()
+            .map(|note| text::line(note.expose()));
+        match note {
+            Some(note) => format!("redacted: {why} ({note})"),
+            None => format!("redacted: {why}"),
+        }
+    });
+    flags.chain(redactions).collect()
+}
+
+/// Says what remarks on messages mean.
+///
+/// # Errors
+///
+/// When the output cannot be written.
+pub(crate) fn explain<'r>(
+    out: &mut Out,
+    remarks: impl Iterator<Item = &'r str>,
+) -> Result<(), Failure> {
+    let told: Vec<Vec<String>> = remarks
+        .filter_map(|remark| Some(vec![remark.replace('_', " "), meaning(remark)?.to_owned()]))
+        .collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    out.line("What the remarks mean:")?;
+    out.table(&[], told)
 }
 
 fn files(out: &mut Out, files: &[Attachment]) -> Result<(), Failure> {

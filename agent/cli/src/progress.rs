@@ -22,6 +22,43 @@ pub(crate) fn bar(what: &'static str, total: u64) -> ProgressBar {
     bar
 }
 
+/// Files that are smaller than this are read before a bar would be seen, in bytes.
+const SHOWN_FROM_BYTES: u64 = 8 << 20;
+
+/// Shows `bar`, which so far counts unseen, while `total` bytes are read; until the guard goes.
+pub(crate) fn reading(bar: &ProgressBar, total: u64) -> impl Drop + use<> {
+    bar.set_position(0);
+    bar.set_length(total);
+    if total >= SHOWN_FROM_BYTES {
+        let style = ProgressStyle::with_template(
+            "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {elapsed}",
+        )
+        .expect("the template is constant and well formed");
+        bar.set_style(style);
+        bar.set_message("Reading");
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    Reading(bar.clone())
+}
+
+/// Shows that the messages of `bytes` of text are being told apart; until the guard goes.
+pub(crate) fn indexing(bytes: u64) -> impl Drop {
+    Reading(if bytes >= SHOWN_FROM_BYTES {
+        spinner("Telling the messages apart")
+    } else {
+        ProgressBar::hidden()
+    })
+}
+
+struct Reading(ProgressBar);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+        self.0.set_draw_target(ProgressDrawTarget::hidden());
+    }
+}
+
 /// A spinner for a step of unknown length.
 pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}")

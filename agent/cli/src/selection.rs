@@ -1,4 +1,4 @@
-//! `--pick 3-7,12`: which messages of a list are meant.
+//! `--pick 3-7,12` or `--pick listed`: which messages of a list are meant.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -7,21 +7,31 @@ use std::str::FromStr;
 /// Most ranges in one selection: nobody types more, and each costs a pass.
 const PARTS_MAX: usize = 1_000;
 
-/// A selection as written: numbers and ranges, each from 1, both ends included.
+/// The word for everything that is listed.
+const LISTED: &str = "listed";
+
+/// A selection as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selection {
-    parts: Vec<(NonZeroUsize, Option<NonZeroUsize>)>,
+pub(crate) enum Selection {
+    /// Everything that is listed.
+    Listed,
+    /// Numbers and ranges, each from 1, both ends included.
+    Numbers(Vec<(NonZeroUsize, Option<NonZeroUsize>)>),
 }
 
 /// A selection cannot be read, or names what is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SelectionError {
-    #[error("`{0}` is not a number or a range such as 3-7, 12 or 20-")]
+    #[error("`{0}` is not a number or a range such as 3-7, 12 or 20-, and not the word {LISTED}")]
     Malformed(String),
     #[error("the range {0}-{1} runs backwards")]
     Backwards(usize, usize),
     #[error("there is no message {asked}; the list ends at {last}")]
     Beyond { asked: usize, last: usize },
+    #[error("message {0} is not listed: --from, --to, --author or --text leaves it out")]
+    NotListed(usize),
+    #[error("no message is listed, so none can be picked")]
+    Nothing,
     #[error("it has more than {PARTS_MAX} parts")]
     TooLong,
 }
@@ -30,6 +40,9 @@ impl FromStr for Selection {
     type Err = SelectionError;
 
     fn from_str(text: &str) -> Result<Self, SelectionError> {
+        if text.trim() == LISTED {
+            return Ok(Self::Listed);
+        }
         let mut parts = Vec::new();
         for part in text.split(',') {
             if parts.len() == PARTS_MAX {
@@ -37,7 +50,7 @@ impl FromStr for Selection {
             }
             parts.push(part_of(part.trim())?);
         }
-        Ok(Self { parts })
+        Ok(Self::Numbers(parts))
     }
 }
 
@@ -60,19 +73,41 @@ fn part_of(part: &str) -> Result<(NonZeroUsize, Option<NonZeroUsize>), Selection
 }
 
 impl Selection {
-    /// The places that are meant, from 0, sorted, each once, in a list of `len`.
-    pub(crate) fn places(&self, len: usize) -> Result<Vec<usize>, SelectionError> {
+    /// The places that are meant, from 0, sorted, each once: of a list of `len` messages those at
+    /// `listed`, which is sorted. A range means what is listed within it; a number that is not
+    /// listed is refused, since the holder named that very message.
+    pub(crate) fn places(
+        &self,
+        listed: &[usize],
+        len: usize,
+    ) -> Result<Vec<usize>, SelectionError> {
+        let Self::Numbers(parts) = self else {
+            return some(listed.to_vec());
+        };
         let mut places = BTreeSet::new();
-        for (first, last) in &self.parts {
-            let last = last.map_or(len, NonZeroUsize::get);
-            let asked = last.max(first.get());
+        for (first, last) in parts {
+            let end = last.map_or(len, NonZeroUsize::get);
+            let asked = end.max(first.get());
             if asked > len {
                 return Err(SelectionError::Beyond { asked, last: len });
             }
-            places.extend(first.get() - 1..last);
+            let start = first.get() - 1;
+            let from = listed.partition_point(|place| *place < start);
+            let to = listed.partition_point(|place| *place < end);
+            if from == to && Some(*first) == *last {
+                return Err(SelectionError::NotListed(asked));
+            }
+            places.extend(listed.get(from..to).unwrap_or_default());
         }
-        Ok(places.into_iter().collect())
+        some(places.into_iter().collect())
     }
+}
+
+fn some(places: Vec<usize>) -> Result<Vec<usize>, SelectionError> {
+    if places.is_empty() {
+        return Err(SelectionError::Nothing);
+    }
+    Ok(places)
 }
 
 #[cfg(test)]
@@ -80,7 +115,31 @@ mod tests {
     use super::*;
 
     fn places(text: &str, len: usize) -> Result<Vec<usize>, SelectionError> {
-        text.parse::<Selection>()?.places(len)
+        // A list that no range can need more of; the length is what is said.
+        let listed: Vec<usize> = (0..len.min(100)).collect();
+        text.parse::<Selection>()?.places(&listed, len)
+    }
+
+    #[test]
+    fn a_range_means_what_is_listed_within_it_and_a_number_must_be_listed() {
+        let of = |text: &str| text.parse::<Selection>().unwrap().places(&[1, 4, 6, 9], 12);
+        assert_eq!(of("listed"), Ok(vec![1, 4, 6, 9]));
+        assert_eq!(of("2-7"), Ok(vec![1, 4, 6]));
+        assert_eq!(of("7-"), Ok(vec![6, 9]));
+        assert_eq!(of("5,10"), Ok(vec![4, 9]));
+        assert_eq!(of("2-7,6"), Err(SelectionError::NotListed(6)));
+        assert_eq!(of("11-12"), Err(SelectionError::Nothing));
+        assert_eq!(
+            of("13"),
+            Err(SelectionError::Beyond {
+                asked: 13,
+                last: 12
+            })
+        );
+        assert_eq!(
+            Selection::Listed.places(&[], 12),
+            Err(SelectionError::Nothing)
+        );
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! Material marked above OFFICIAL-SENSITIVE is refused by [`refuse_above_official_sensitive`]
 //! before a draft is stored (invariant I7).
 
+mod origin;
+mod redact;
 mod rules;
 
 use candour_wire::content::{
@@ -19,6 +21,8 @@ use candour_wire::{ChannelId, Code};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use origin::{Origin, Origins};
+pub use redact::{Passage, RedactionError, occurrences};
 pub use rules::{check, refuse_above_official_sensitive};
 
 /// What the holder has entered so far.
@@ -57,6 +61,10 @@ pub struct Draft {
     pub on_behalf_of: Option<Person>,
     /// The messages.
     pub messages: Vec<Message>,
+    /// What each of `messages`, in the same order, is in whichever export it stands; `None` where
+    /// it came from none, and for those that are left out at the end. Not declared: it stays on
+    /// the handset, so that the message is known when its export is read again.
+    pub origins: Vec<Option<Origin>>,
     /// A note of the substance.
     pub substance: Option<Text>,
     /// Files, sealed into the spool already.
@@ -70,6 +78,7 @@ pub struct Draft {
 pub struct Preview {
     content: DeclarationContent,
     policy: u64,
+    origins: Vec<Origin>,
 }
 
 impl Preview {
@@ -92,8 +101,9 @@ impl Preview {
         self.content.late_days
     }
 
-    pub(crate) fn into_content(self) -> DeclarationContent {
-        self.content
+    /// What is to be sealed, and what stays here to know its messages by.
+    pub(crate) fn into_parts(self) -> (DeclarationContent, Vec<Origin>) {
+        (self.content, self.origins)
     }
 }
 

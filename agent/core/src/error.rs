@@ -3,7 +3,7 @@
 use candour_wire::{Code, RecordId};
 
 use crate::config::ConfigError;
-use crate::declaration::Violations;
+use crate::declaration::{RedactionError, Violations};
 use crate::outbox::OutboxError;
 use crate::ports::{KeyError, StoreError};
 
@@ -31,6 +31,9 @@ pub enum AgentError {
     /// The draft may not be declared as it is.
     #[error(transparent)]
     Violations(#[from] Violations),
+    /// A passage cannot be redacted as asked.
+    #[error(transparent)]
+    Redaction(#[from] RedactionError),
     /// The policy changed after the preview was made.
     #[error("the policy changed after the preview was shown")]
     PreviewOutdated,
@@ -86,6 +89,7 @@ impl AgentError {
             Self::Enrol(error) => error.code(),
             Self::PolicyMissing => Code::PolicyMissing,
             Self::Violations(violations) => violations.code(),
+            Self::Redaction(error) => error.code(),
             Self::PreviewOutdated => Code::NotConfirmed,
             Self::TooLong => Code::RecordTooLarge,
             Self::RecordsKey => Code::PolicyInvalid,

@@ -6,6 +6,7 @@
 pub mod adapters;
 pub mod agent;
 pub mod catalogue;
+pub mod chat;
 pub mod config;
 pub mod declaration;
 mod error;

@@ -10,6 +10,8 @@
 //!   row keys, which are in clear, say how much waits even while the key store is locked.
 //! - It is bounded in count, bytes and age. Full means that [`Outbox::append`] refuses and
 //!   nothing is dropped.
+//! - It remembers which imported messages were declared ([`Outbox::declared`]), from the commit
+//!   that queues them on.
 //! - A row that does not open is set aside with the code `store_damaged`, bytes and all, and
 //!   holds up nothing.
 //!
@@ -33,6 +35,7 @@
 //! thread at a time.
 
 mod chain;
+mod declared;
 mod drafts;
 mod epoch;
 mod error;
@@ -61,7 +64,7 @@ use self::index::Index;
 pub use self::settle::{VerifiedCheckpoint, VerifiedReceipt};
 use self::sweep::Sweep;
 pub use self::types::{
-    Also, ChainState, Counts, Limits, NewRecord, Pending, Quarantined, Receipts, Refused,
+    Also, ChainState, Counts, Declared, Limits, NewRecord, Pending, Quarantined, Receipts, Refused,
     StoredDraft, StoredReceipt, Summary, Waiting,
 };
 use crate::ports::{Change, Clock, KeyStore, Store, StoreError, Table};

@@ -1,6 +1,7 @@
 //! What an import reads in a chat, as JSON, for `tests/compare`.
 //!
-//! `rows MODE FILE` prints a list of `{t, author, text}`. The modes are `index` and `stream`.
+//! `rows MODE FILE [ID]` prints a list of `{t, author, text}`, of the conversation ID where there are
+//! several. The modes are `index` and `stream`.
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 
 use std::error::Error;
@@ -12,7 +13,12 @@ use serde_json::{Value, json};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(mode), Some(file)) = (args.next(), args.next()) else {
-        return Err("usage: rows index|stream FILE".into());
+        return Err("usage: rows index|stream FILE [ID]".into());
+    };
+    let id = args.next();
+    let options = Options {
+        conversation: id.as_deref(),
+        ..Options::default()
     };
     let mut rows = Vec::new();
     if mode == "stream" {
@@ -21,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             rows.extend(rows_of(part.conversation()));
         }
     } else {
-        rows.extend(rows_of(&import(&fs::read(&file)?, &Options::default())?));
+        rows.extend(rows_of(&import(&fs::read(&file)?, &options)?));
     }
     println!("{}", Value::from(rows));
     Ok(())

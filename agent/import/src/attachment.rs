@@ -6,7 +6,7 @@ use std::fmt;
 use candour_wire::Digest;
 
 use crate::Stamp;
-use crate::archive::is_safe_path;
+use crate::bundle::is_safe_path;
 
 /// A file that belongs to a message.
 #[derive(Clone, PartialEq, Eq)]

@@ -60,13 +60,32 @@ pub enum Caveat {
     EarlierWordingsLeftOut,
     /// The app leaves deleted messages out without a trace.
     DeletedLeftOut,
+    /// The app keeps what was written after the chat became end-to-end encrypted in another export.
+    EncryptedLeftOut,
+    /// The export holds links to files, and not the files.
+    FilesLeftOut,
     /// The file ends in the middle of a message; what came after it is missing.
     CutOff,
     /// Lines of the export cannot be read; messages may be missing.
     Unreadable,
+    /// The export says that it holds another number of messages than it does.
+    CountDiffers,
 }
 
 impl Caveat {
+    /// Every caveat there is.
+    pub const ALL: [Self; 9] = [
+        Self::DisappearingLeftOut,
+        Self::ViewOnceLeftOut,
+        Self::EarlierWordingsLeftOut,
+        Self::DeletedLeftOut,
+        Self::EncryptedLeftOut,
+        Self::FilesLeftOut,
+        Self::CutOff,
+        Self::Unreadable,
+        Self::CountDiffers,
+    ];
+
     /// The stable name, for records and programs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -75,8 +94,11 @@ impl Caveat {
             Self::ViewOnceLeftOut => "view_once_left_out",
             Self::EarlierWordingsLeftOut => "earlier_wordings_left_out",
             Self::DeletedLeftOut => "deleted_left_out",
+            Self::EncryptedLeftOut => "encrypted_left_out",
+            Self::FilesLeftOut => "files_left_out",
             Self::CutOff => "cut_off",
             Self::Unreadable => "unreadable",
+            Self::CountDiffers => "count_differs",
         }
     }
 
@@ -92,7 +114,14 @@ impl Caveat {
                 "Of an edited message the export holds the last wording only."
             }
             Self::DeletedLeftOut => "The export leaves out deleted messages without a trace.",
+            Self::EncryptedLeftOut => {
+                "The chat became end-to-end encrypted; what was written after that is in a download of its own."
+            }
+            Self::FilesLeftOut => "The export holds links to files, and not the files.",
             Self::Unreadable => "Parts of the file are damaged, so that messages may be missing.",
+            Self::CountDiffers => {
+                "The file holds another number of messages than it says: some may have been removed or added."
+            }
             Self::CutOff => "The file is cut off: what came after its last message is missing.",
         }
     }
@@ -105,12 +134,19 @@ impl<'a> Conversation<'a> {
         self.format
     }
 
+    /// The id of the channel, in the policy's catalogue, that it comes from; `None` where the export
+    /// can come from several and does not say from which.
+    #[must_use]
+    pub fn channel(&self) -> Option<&'static str> {
+        self.format.channel().or_else(|| self.dialect.channel())
+    }
+
     /// The name of the format for records: for a chat text it says which phone wrote it.
     #[must_use]
     pub const fn format_name(&self) -> &'static str {
-        match self.headers {
-            Some(headers) => headers.layout.as_str(),
-            None => self.format.as_str(),
+        match (self.format, self.headers) {
+            (Format::WhatsAppText, Some(headers)) => headers.layout.as_str(),
+            _ => self.format.as_str(),
         }
     }
 
@@ -151,10 +187,11 @@ impl<'a> Conversation<'a> {
         self.title.as_deref()
     }
 
-    /// Which phone wrote the headers of a chat text.
+    /// Which phone wrote the headers of an exported chat text.
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
-        self.headers.map(|headers| headers.layout)
+        let headers = self.headers.filter(|_| self.format == Format::WhatsAppText);
+        headers.map(|headers| headers.layout)
     }
 
     /// The order in which the numbers of dates were read, where the format leaves it open.

@@ -11,6 +11,12 @@ pub(crate) trait Dialect: Send + Sync {
     /// What the row says, for people.
     fn text<'s>(&'s self, row: &RowView<'s>) -> Cow<'s, str>;
 
+    /// The id of the channel, in the policy's catalogue, where the format can come from several and
+    /// the export says from which it does.
+    fn channel(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The files that belong to the row.
     fn attachments<'s>(&'s self, _row: &RowView<'s>) -> Vec<Attachment<'s>> {
         Vec::new()

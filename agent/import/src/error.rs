@@ -2,7 +2,7 @@
 
 use candour_wire::Code;
 
-use crate::ArchiveRefusal;
+use crate::Refusal;
 use crate::options::DateOrder;
 
 /// Why a source is not read. Nothing of it has been kept.
@@ -46,6 +46,15 @@ pub enum ImportError {
     /// [`STREAM_NAMES_MAX`](crate::limits::STREAM_NAMES_MAX) names, or longer ones.
     #[error("the chat has more than {} names", crate::limits::STREAM_NAMES_MAX)]
     TooManyNames,
+    /// The export declares a document type, which could make its text mean anything.
+    #[error("the export declares entities of its own, which no app's export does")]
+    Doctype,
+    /// The file is a tar archive, which is how Skype and Teams give their exports out.
+    #[error("this is a tar archive: unpack it, and import the messages.json in it")]
+    Tar,
+    /// The export is not in UTF-8.
+    #[error("the export is written in an encoding other than UTF-8")]
+    UnknownEncoding,
     /// The export holds several conversations; ask the holder which one.
     #[error("the export holds {0} conversations, and none was chosen")]
     NeedsConversation(usize),
@@ -58,17 +67,14 @@ pub enum ImportError {
     /// More than [`FILES_MAX`](crate::limits::FILES_MAX) files were given together.
     #[error("more than {} files", crate::limits::FILES_MAX)]
     TooManyFiles,
-    /// The archive is not safe to open.
-    #[error("the archive was refused")]
-    Archive(#[from] ArchiveRefusal),
-    /// No text in the archive is an exported chat.
-    #[error("the archive holds no chat text")]
+    /// The archive, folder or set of files is not safe to open.
+    #[error("the export was refused")]
+    Refused(#[from] Refusal),
+    /// No file of the export is an exported chat.
+    #[error("the export holds no chat")]
     NoChat,
-    /// Several texts in the archive are exported chats and none is named as the chat.
-    #[error("the archive holds {0} chat texts; import one of them by itself")]
-    SeveralChats(usize),
-    /// The archive has no such file.
-    #[error("the archive has no file of that name")]
+    /// The export has no such file.
+    #[error("the export has no file of that name")]
     NoSuchFile,
     /// The bytes end early, fail their checksum or cannot be read.
     #[error("the source cannot be read to its end")]
@@ -82,8 +88,10 @@ impl ImportError {
         match self {
             Self::UnknownFormat
             | Self::UnknownCalendar
+            | Self::Doctype
+            | Self::Tar
+            | Self::UnknownEncoding
             | Self::NoChat
-            | Self::SeveralChats(_)
             | Self::FilesDiffer => Code::ImportUnknownFormat,
             Self::NeedsConversation(_) | Self::NoSuchConversation => Code::ImportNeedsConversation,
             Self::NeedsDateOrder | Self::DateOrderImpossible(_) => Code::ImportNeedsDateOrder,
@@ -93,7 +101,7 @@ impl ImportError {
             | Self::TooManyNames
             | Self::TooManyFiles
             | Self::TooManyPeople => Code::ImportTooLarge,
-            Self::Archive(_) => Code::ImportArchiveRefused,
+            Self::Refused(_) => Code::ImportArchiveRefused,
             Self::NoSuchFile | Self::Damaged(_) => Code::ImportDamaged,
         }
     }

@@ -94,6 +94,15 @@ impl<'a> Files<'a> {
     }
 }
 
+/// Where a text starts: a byte-order mark belongs to its file and to nothing in it.
+pub(crate) fn bom(source: &[u8]) -> usize {
+    if source.starts_with("\u{feff}".as_bytes()) {
+        3
+    } else {
+        0
+    }
+}
+
 /// `at` as an address.
 pub(crate) fn address(at: u64) -> Result<u32, ImportError> {
     u32::try_from(at).map_err(|_| ImportError::TooLarge {

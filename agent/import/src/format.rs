@@ -10,7 +10,7 @@ use std::fmt;
 use crate::files::Files;
 use crate::limits::{PREAMBLE_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::{Conversation, ImportError, Options, Stamp};
-use crate::{signal, telegram, whatsapp};
+use crate::{mail, meta, signal, slack, sms, teams, telegram, whatsapp};
 
 /// A kind of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,11 +22,44 @@ pub enum Format {
     Signal,
     /// The `result.json` of Telegram Desktop, of one chat or of an account.
     Telegram,
+    /// The `sms-….xml` of SMS Backup & Restore: text messages and MMS of a whole phone.
+    Sms,
+    /// The `messages.json` of Skype and of the free Teams; nothing in it says of which.
+    Teams,
+    /// The `message_N.json` of Facebook's or Instagram's download; nothing in it says of which.
+    Meta,
+    /// A file of Messenger's download of end-to-end encrypted chats.
+    MessengerEncrypted,
+    /// The days of one channel of a Slack export, with the lists at its root.
+    Slack,
+    /// One e-mail.
+    Eml,
+    /// A mailbox in the mbox format.
+    Mbox,
+    /// Text that the holder copied out of an app; see [`import_pasted`](crate::import_pasted).
+    /// Never recognised, only said.
+    Pasted,
     /// A zip archive; see [`Export`](crate::Export).
     Zip,
 }
 
 impl Format {
+    /// Every format there is.
+    pub const ALL: [Self; 12] = [
+        Self::WhatsAppText,
+        Self::Signal,
+        Self::Telegram,
+        Self::Sms,
+        Self::Teams,
+        Self::Meta,
+        Self::MessengerEncrypted,
+        Self::Slack,
+        Self::Eml,
+        Self::Mbox,
+        Self::Pasted,
+        Self::Zip,
+    ];
+
     /// The name used in records and on screen.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +67,14 @@ impl Format {
             Self::WhatsAppText => "whatsapp_text",
             Self::Signal => "signal_jsonl",
             Self::Telegram => "telegram_json",
+            Self::Sms => "sms_xml",
+            Self::Teams => "skype_teams_json",
+            Self::Meta => "meta_json",
+            Self::MessengerEncrypted => "messenger_e2ee_json",
+            Self::Slack => "slack_json",
+            Self::Eml => "eml",
+            Self::Mbox => "mbox",
+            Self::Pasted => "pasted_text",
             Self::Zip => "zip",
         }
     }
@@ -46,7 +87,11 @@ impl Format {
             Self::WhatsAppText => Some("whatsapp"),
             Self::Signal => Some("signal"),
             Self::Telegram => Some("telegram"),
-            Self::Zip => None,
+            Self::Sms => Some("sms"),
+            Self::MessengerEncrypted => Some("messenger"),
+            Self::Slack => Some("slack"),
+            Self::Eml | Self::Mbox => Some("private-email"),
+            Self::Teams | Self::Meta | Self::Pasted | Self::Zip => None,
         }
     }
 }
@@ -89,6 +134,25 @@ pub fn sniff(start: &[u8]) -> Option<Format> {
     if telegram::looks_like(start) {
         return Some(Format::Telegram);
     }
+    if sms::looks_like(start) {
+        return Some(Format::Sms);
+    }
+    if teams::looks_like(start) {
+        return Some(Format::Teams);
+    }
+    if let Some(format) = meta::looks_like(start) {
+        return Some(format);
+    }
+    if slack::looks_like(start) {
+        return Some(Format::Slack);
+    }
+    // Before chat texts, which a mail may hold: a mail is known by its first lines alone.
+    if mail::is_mailbox(start) {
+        return Some(Format::Mbox);
+    }
+    if mail::is_message(start) {
+        return Some(Format::Eml);
+    }
     whatsapp::looks_like(start).then_some(Format::WhatsAppText)
 }
 
@@ -120,11 +184,19 @@ pub fn import_files<'a>(
     files: &[&'a [u8]],
     options: &Options<'_>,
 ) -> Result<Conversation<'a>, ImportError> {
-    match recognise(files)? {
+    let format = recognise(files)?;
+    match format {
         Format::WhatsAppText => whatsapp::import(single(files)?, options),
         Format::Signal => signal::import(single(files)?, options),
         Format::Telegram => telegram::import(single(files)?, options),
-        Format::Zip => Err(ImportError::UnknownFormat),
+        Format::Sms => sms::import(single(files)?, options),
+        Format::Teams => teams::import(single(files)?, options),
+        Format::Meta | Format::MessengerEncrypted => {
+            meta::import(Files::several(files)?, format, options)
+        }
+        Format::Slack => slack::import(Files::several(files)?, options),
+        Format::Eml | Format::Mbox => mail::import(files, format, options),
+        Format::Pasted | Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
 
@@ -134,11 +206,18 @@ pub fn import_files<'a>(
 ///
 /// As [`import_files`].
 pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summary>, ImportError> {
-    match recognise(files)? {
-        Format::WhatsAppText => Ok(vec![summary(&import_files(files, options)?)]),
+    let format = recognise(files)?;
+    match format {
+        Format::WhatsAppText | Format::Slack => Ok(vec![summary(&import_files(files, options)?)]),
         Format::Signal => signal::conversations(single(files)?),
         Format::Telegram => telegram::conversations(single(files)?),
-        Format::Zip => Err(ImportError::UnknownFormat),
+        Format::Sms => sms::conversations(single(files)?),
+        Format::Teams => teams::conversations(single(files)?),
+        Format::Meta | Format::MessengerEncrypted => {
+            meta::conversations(&Files::several(files)?, format)
+        }
+        Format::Eml | Format::Mbox => mail::conversations(files, format, options),
+        Format::Pasted | Format::Zip => Err(ImportError::UnknownFormat),
     }
 }
 
@@ -146,7 +225,14 @@ pub fn conversations(files: &[&[u8]], options: &Options<'_>) -> Result<Vec<Summa
 fn recognise(files: &[&[u8]]) -> Result<Format, ImportError> {
     Files::several(files)?;
     let mut formats = files.iter().map(|file| sniff(file));
-    let first = formats.next().flatten().ok_or(ImportError::UnknownFormat)?;
+    let Some(first) = formats.next().flatten() else {
+        let tar = files.first().is_some_and(|file| teams::is_tar(file));
+        return Err(if tar {
+            ImportError::Tar
+        } else {
+            ImportError::UnknownFormat
+        });
+    };
     if formats.all(|format| format == Some(first)) {
         Ok(first)
     } else {

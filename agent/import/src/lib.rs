@@ -2,8 +2,8 @@
 //!
 //! A wrong author or a wrong date is worse than a refusal, so this crate never guesses in
 //! silence: what it cannot decide it asks ([`ImportError::NeedsDateOrder`]) or flags
-//! ([`Doubt`]). It is pure: bytes come in as `&[u8]` (or as `Read + Seek` for an archive), no
-//! file is opened, no clock is read, nothing is kept.
+//! ([`Doubt`]). It is pure: bytes come in as `&[u8]`, or as a [`Bundle`] of files that the caller
+//! opens; no clock is read, nothing is kept.
 //!
 //! What holds for every [`Conversation`]:
 //!
@@ -33,31 +33,47 @@
 
 mod archive;
 mod attachment;
+mod bundle;
 mod conversation;
 mod dialect;
 mod error;
+mod export;
 mod files;
 mod format;
 mod json;
 pub mod limits;
+mod mail;
 mod message;
+mod meta;
 mod options;
+mod pasted;
 mod people;
 mod row;
+mod selected;
 mod signal;
+mod slack;
+mod sms;
 mod stamp;
+mod tally;
+mod teams;
 mod telegram;
 mod whatsapp;
 mod words;
+mod xml;
 
-pub use archive::{ArchiveRefusal, AttachmentReader, Entry, Export};
+pub use archive::Archive;
 pub use attachment::{Attachment, Place, Revision};
+pub use bundle::{Bundle, Entry, Refusal};
 pub use conversation::{Caveat, Conversation};
 pub use error::ImportError;
+pub use export::{ChatFiles, Export, FileReader};
 pub use format::{Format, Summary, conversations, import, import_files, sniff};
 pub use message::Message;
 pub use options::{DateOrder, EmbeddedHeaders, Options, OrderBasis};
+pub use pasted::import_pasted;
 pub use row::{Doubt, RowKind};
-pub use signal::{SignalChat, list_signal, select_signal};
+pub use selected::SelectedChat;
+pub use signal::{list_signal, select_signal};
+pub use sms::{list_sms, select_sms};
 pub use stamp::Stamp;
 pub use whatsapp::{ChatStream, Layout, Part, title_from_name};

@@ -38,17 +38,24 @@ pub const AUTHOR_MAX_BYTES: usize = 1_024;
 /// lines of preamble come from tools that split or print chats.
 pub const PREAMBLE_MAX_BYTES: usize = 64 << 10;
 
-/// Most entries in an archive: WhatsApp puts at most 10,000 media files into an export; Signal's
+/// Most files in an export: WhatsApp puts at most 10,000 media files into an export; Signal's
 /// holds the files of a whole account, some ten thousands.
 pub const ENTRIES_MAX: usize = 60_000;
 
-/// Longest name of an archive entry, in bytes: 255 is what common file systems take.
+/// Longest name of a file or folder in an export, in bytes: 255 is what common file systems take.
 pub const ENTRY_NAME_MAX_BYTES: usize = 255;
 
-/// Most folders above an entry: chat exports are flat, Signal's nests its files two deep.
-pub const ENTRY_DEPTH_MAX: usize = 4;
+/// Longest path of a file in an export, in bytes: 1,024 is what macOS and iOS take. Facebook's are
+/// some 200.
+pub const ENTRY_PATH_MAX_BYTES: usize = 1_024;
 
-/// Largest single entry that an archive may announce, in bytes: WhatsApp sends documents of up to
+/// Most folders above a file of an export. WhatsApp's are flat and Signal's nests its files two
+/// deep; Facebook's and Instagram's are the deepest with six
+/// (`facebook-x-date/your_facebook_activity/messages/inbox/name_123/photos/`), and an archive that
+/// was packed again by hand has a folder or two around them.
+pub const ENTRY_DEPTH_MAX: usize = 8;
+
+/// Largest single file that an export may announce, in bytes: WhatsApp sends documents of up to
 /// 2 GiB.
 pub const ENTRY_MAX_BYTES: u64 = 2 << 30;
 
@@ -72,3 +79,36 @@ pub const STREAM_NAMES_MAX: usize = 16_384;
 
 /// How long these names may be together, in bytes: 64 each.
 pub const STREAM_NAMES_MAX_BYTES: usize = 64 * STREAM_NAMES_MAX;
+
+/// Longest list of addresses, or of names, of a text message, in bytes: an MMS goes to at most some
+/// hundred people. One that is longer counts as none.
+pub const SMS_VALUE_MAX_BYTES: usize = 64 << 10;
+
+/// Most people that are looked at of those whom an MMS names one by one.
+pub const SMS_PEOPLE_MAX: usize = 1_000;
+
+/// How long the addresses and names of all chats of a phone may be together, in bytes: a million
+/// chats of 64 each.
+pub const SMS_CHATS_MAX_BYTES: usize = 64 << 20;
+
+/// Longest tag of an export of text messages that is read in parts, in bytes, without values over
+/// [`SMS_VALUE_MAX_BYTES`]: the app's are under 4 KiB.
+pub const SMS_TAG_MAX_BYTES: usize = 1 << 20;
+
+/// Longest header field of a mail that is parsed, in bytes: a thousand recipients of 64 bytes. A
+/// longer one is shown as it stands, and names nobody.
+pub const HEADER_FIELD_MAX_BYTES: usize = 64 << 10;
+
+/// Longest header field with parameters that is parsed, in bytes: a file's name of 255 characters
+/// in the form of RFC 2231 takes 3 KiB, and parameters are looked for among each other.
+pub const MIME_FIELD_MAX_BYTES: usize = 4 << 10;
+
+/// Most parts of a mail that are looked at: a digest of a busy list has some hundreds.
+pub const PARTS_MAX: usize = 1_000;
+
+/// Most multiparts within each other: real mails have four or five, forwarded ones a few more.
+pub const PART_DEPTH_MAX: usize = 16;
+
+/// How much of one text part of a mail is decoded, in bytes: far more than is shown, which is what a
+/// record takes, since HTML has more form than words.
+pub const MAIL_TEXT_MAX_BYTES: usize = 4 << 20;

@@ -83,11 +83,17 @@ pub enum Doubt {
     Forwarded,
     /// The message is longer than the export shows; the whole text is in a file beside it.
     TextContinues,
+    /// The phone had written the message and not sent it.
+    NotSent,
+    /// The words may be the app's own, which the export writes as if the person had said them.
+    PerhapsNotice,
+    /// The time is one of a wall clock in a zone that the message does not name.
+    ZoneUnknown,
 }
 
 impl Doubt {
     /// Every doubt there is, in the order in which they are shown.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidUtf8,
         Self::TimeRunsBack,
         Self::OneOffAuthor,
@@ -104,6 +110,9 @@ impl Doubt {
         Self::NotShown,
         Self::Forwarded,
         Self::TextContinues,
+        Self::NotSent,
+        Self::PerhapsNotice,
+        Self::ZoneUnknown,
     ];
 
     /// The bits of all doubts.
@@ -129,6 +138,9 @@ impl Doubt {
             Self::NotShown => "not_shown",
             Self::Forwarded => "forwarded",
             Self::TextContinues => "text_continues",
+            Self::PerhapsNotice => "perhaps_notice",
+            Self::NotSent => "not_sent",
+            Self::ZoneUnknown => "zone_unknown",
         }
     }
 
@@ -159,6 +171,13 @@ impl Doubt {
             Self::Forwarded => "This message passes on what somebody else wrote.",
             Self::TextContinues => {
                 "This message is longer; the whole text is in a file of the export."
+            }
+            Self::PerhapsNotice => {
+                "These may be words of the app about this person, and not what they wrote."
+            }
+            Self::ZoneUnknown => "The message does not say in which time zone its time is.",
+            Self::NotSent => {
+                "The phone had not sent this message: it is a draft, or it waited or failed."
             }
         }
     }
@@ -262,4 +281,23 @@ impl Row {
     pub(crate) const fn has(&self, doubt: Doubt) -> bool {
         self.flags & doubt.bit() != 0
     }
+}
+
+/// Puts rows in the order of their times, those of one time as they stand in the file. A row
+/// without a time stays behind the one that it stands behind.
+pub(crate) fn order_by_time(rows: &mut Vec<Row>) {
+    let mut time = 0;
+    let mut keyed = Vec::with_capacity(rows.len());
+    for row in rows.iter() {
+        if row.clock != Clock::None {
+            time = row.time;
+        }
+        keyed.push((time, *row));
+    }
+    if keyed.is_sorted_by_key(|(time, _)| *time) {
+        return;
+    }
+    keyed.sort_by_key(|(time, _)| *time);
+    rows.clear();
+    rows.extend(keyed.into_iter().map(|(_, row)| row));
 }

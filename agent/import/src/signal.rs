@@ -23,13 +23,13 @@ use self::recipient::Recipients;
 use self::show::Signal;
 use self::survey::Survey;
 use crate::conversation::Authors;
-use crate::files::{Files, address};
+use crate::files::{Files, address, bom};
 use crate::json::{self, Broken, Cursor, Value};
 use crate::limits::{MESSAGES_MAX, PEOPLE_MAX};
 use crate::people::Interner;
 use crate::row::{Doubt, EDITED, INCOMING, OUTGOING, Row, RowKind};
 use crate::{Caveat, Conversation, Format, ImportError, Options, Summary};
-pub use stream::{SignalChat, list_signal, select_signal};
+pub use stream::{list_signal, select_signal};
 
 /// By how much the server's clock may be behind the sender's before the two do not agree.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;
@@ -170,15 +170,6 @@ pub(crate) fn import<'a>(
         caveats,
         dialect: Box::new(Signal::new(recipients, options.attachments)),
     })
-}
-
-/// A byte-order mark belongs to the file and to no line.
-fn bom(source: &[u8]) -> usize {
-    if source.starts_with("\u{feff}".as_bytes()) {
-        3
-    } else {
-        0
-    }
 }
 
 /// One line of the file.

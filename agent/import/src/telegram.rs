@@ -18,7 +18,7 @@ use self::message::Read;
 use self::show::Telegram;
 use self::walk::{Head, Sink};
 use crate::conversation::{Authors, Person};
-use crate::files::{Files, address};
+use crate::files::{Files, address, bom};
 use crate::json::{Cursor, Value};
 use crate::limits::MESSAGES_MAX;
 use crate::people::Interner;
@@ -89,15 +89,6 @@ fn is_first_message(mut cursor: Cursor<'_>) -> bool {
         }
     }
     id && typed
-}
-
-/// A byte-order mark belongs to the file and to no value.
-fn bom(source: &[u8]) -> usize {
-    if source.starts_with("\u{feff}".as_bytes()) {
-        3
-    } else {
-        0
-    }
 }
 
 /// Lists the chats that have messages.

@@ -13,14 +13,14 @@
 //! 5. [`authors`] settles names that hold a colon, and rows that nobody wrote.
 
 mod authors;
-mod chars;
+pub(crate) mod chars;
 mod classify;
 mod day_part;
-mod fit;
-mod header;
-mod order;
+pub(crate) mod fit;
+pub(crate) mod header;
+pub(crate) mod order;
 mod phrases;
-mod scan;
+pub(crate) mod scan;
 mod stream;
 mod title;
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-use candour_import::{Export, Layout, Options, title_from_name};
+use candour_import::{Archive, Export, Layout, Options};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -18,7 +18,7 @@ fn folder(platform: &str) -> PathBuf {
 }
 
 /// Zips a fixture's files, flat, as WhatsApp does.
-fn export(platform: &str) -> Export<Cursor<Vec<u8>>> {
+fn export(platform: &str) -> Export<Archive<Cursor<Vec<u8>>>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for file in fs::read_dir(folder(platform)).unwrap() {
         let file = file.unwrap();
@@ -28,7 +28,7 @@ fn export(platform: &str) -> Export<Cursor<Vec<u8>>> {
             .unwrap();
         writer.write_all(&fs::read(file.path()).unwrap()).unwrap();
     }
-    Export::open(writer.finish().unwrap()).unwrap()
+    Export::open(Archive::open(writer.finish().unwrap()).unwrap()).unwrap()
 }
 
 /// Reads a fixture; says its title, its rows by kind, its authors, and how many rows are doubtful
@@ -44,13 +44,8 @@ fn read(
     usize,
 ) {
     let mut export = export(platform);
-    let text = export.read_chat().unwrap();
-    let title = title_from_name(export.chat_name()).map(str::to_owned);
-    let options = Options {
-        title: title.as_deref(),
-        ..Options::default()
-    };
-    let chat = export.import(&text, &options).unwrap();
+    let files = export.read(0).unwrap();
+    let chat = export.import(0, &files, &Options::default()).unwrap();
     let mut kinds = BTreeMap::new();
     let mut authors = Vec::new();
     for message in chat.messages() {
@@ -59,7 +54,7 @@ fn read(
         if let Some(name) = message.attachment_name() {
             let mut file = Vec::new();
             export
-                .attachment(&name, 1_000)
+                .attachment(0, &name, 1_000)
                 .unwrap()
                 .read_to_end(&mut file)
                 .unwrap();

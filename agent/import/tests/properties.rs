@@ -1,7 +1,8 @@
 //! What holds for any bytes at all. The body of [`check`] is what a fuzz target runs.
 
 use candour_import::{
-    Conversation, DateOrder, EmbeddedHeaders, Export, ImportError, Options, import, limits, sniff,
+    Archive, Conversation, DateOrder, EmbeddedHeaders, Export, ImportError, Options, import,
+    limits, sniff,
 };
 use proptest::prelude::*;
 
@@ -27,7 +28,7 @@ fn check(bytes: &[u8]) {
             }
         }
     }
-    let _ = Export::open(std::io::Cursor::new(bytes));
+    let _ = Archive::open(std::io::Cursor::new(bytes)).and_then(Export::open);
 }
 
 fn check_conversation(bytes: &[u8], chat: &Conversation<'_>) {

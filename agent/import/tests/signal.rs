@@ -8,8 +8,8 @@ use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use candour_import::{
-    Caveat, Conversation, Doubt, Export, Format, ImportError, Message, Options, Place, RowKind,
-    Stamp, conversations, import, list_signal, select_signal, sniff,
+    Archive, Caveat, Conversation, Doubt, Export, Format, ImportError, Message, Options, Place,
+    RowKind, Stamp, conversations, import, list_signal, select_signal, sniff,
 };
 use candour_wire::Digest;
 use zip::ZipWriter;
@@ -345,7 +345,7 @@ fn a_field_that_comes_twice_is_doubted() {
 }
 
 /// Zips the fixture under `prefix`, as a phone's file manager would.
-fn zipped(prefix: &str) -> Export<Cursor<Vec<u8>>> {
+fn zipped(prefix: &str) -> Export<Archive<Cursor<Vec<u8>>>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let mut paths = names();
     paths.extend(["main.jsonl".to_owned(), "metadata.json".to_owned()]);
@@ -357,28 +357,31 @@ fn zipped(prefix: &str) -> Export<Cursor<Vec<u8>>> {
             .write_all(&fs::read(folder().join(path)).unwrap())
             .unwrap();
     }
-    Export::open(writer.finish().unwrap()).unwrap()
+    Export::open(Archive::open(writer.finish().unwrap()).unwrap()).unwrap()
 }
 
 #[test]
 fn a_zip_of_the_folder_is_read_whether_or_not_the_folder_is_in_it() {
     for prefix in ["", "signal-export-2024-06-01/"] {
         let mut export = zipped(prefix);
-        assert_eq!(export.format(), Format::Signal);
-        assert_eq!(export.chat_name(), format!("{prefix}main.jsonl"));
-        let text = export.read_chat().unwrap();
+        let [found] = export.chats() else {
+            panic!("there is one");
+        };
+        assert_eq!(found.format, Format::Signal);
+        assert_eq!(found.id, "main.jsonl");
+        let files = export.read(0).unwrap();
         let options = Options {
             conversation: Some("1"),
             ..Options::default()
         };
-        let chat = export.import(&text, &options).unwrap();
+        let chat = export.import(0, &files, &options).unwrap();
         let file = saying(&chat, "The signed page").attachments()[0].clone();
         let Place::Beside(path) = &file.place else {
             panic!("it is in the export");
         };
         let mut bytes = Vec::new();
         export
-            .attachment(path, 1_000)
+            .attachment(0, path, 1_000)
             .unwrap()
             .read_to_end(&mut bytes)
             .unwrap();

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Read as _, Write as _};
 
 use candour_import::{
-    Caveat, Conversation, Doubt, Export, Format, ImportError, Message, Options, Place, RowKind,
-    Stamp, conversations, import, sniff,
+    Archive, Caveat, Conversation, Doubt, Export, Format, ImportError, Message, Options, Place,
+    RowKind, Stamp, conversations, import, sniff,
 };
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -41,7 +41,7 @@ fn a_chat_and_an_account_are_recognised() {
     );
     assert_eq!(
         sniff(br#"{"participants":[{"name":"A"}],"messages":[{"sender_name":"A","type":"Generic","id":1}]}"#),
-        None,
+        Some(Format::Meta),
         "that is Messenger's"
     );
     assert_eq!(sniff(br#"{"version":1}"#), None);
@@ -315,18 +315,20 @@ fn a_zip_of_the_folder_is_read_even_when_somebody_sent_an_export_as_a_file() {
             .unwrap();
         writer.write_all(bytes).unwrap();
     }
-    let mut export = Export::open(writer.finish().unwrap()).unwrap();
-    assert_eq!(export.format(), Format::Telegram);
-    let text = export.read_chat().unwrap();
-    assert_eq!(text, SINGLE);
-    let chat = export.import(&text, &Options::default()).unwrap();
+    let archive = Archive::open(writer.finish().unwrap()).unwrap();
+    let mut export = Export::open(archive).unwrap();
+    assert_eq!(export.chats().len(), 1);
+    assert_eq!(export.chats()[0].format, Format::Telegram);
+    let files = export.read(0).unwrap();
+    assert_eq!(files, [SINGLE]);
+    let chat = export.import(0, &files, &Options::default()).unwrap();
     let file = chat.message(5).unwrap().attachments()[0].clone();
     let Place::Beside(path) = &file.place else {
         panic!("it is in the export");
     };
     let mut bytes = Vec::new();
     export
-        .attachment(path, 100)
+        .attachment(0, path, 100)
         .unwrap()
         .read_to_end(&mut bytes)
         .unwrap();

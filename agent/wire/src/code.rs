@@ -165,6 +165,8 @@ codes! {
     FieldTooLong = "field_too_long", 0, Stop, "A field is longer than Candour takes", "Shorten it, or attach the text as a file.";
     TimeInvalid = "time_invalid", 0, Stop, "The date, time or time zone cannot be read", "Write the time as 2026-11-22T14:30 and the zone as Europe/London.";
     TimeInFuture = "time_in_future", 0, Stop, "The message's time lies in the future", "Check the message's date and this phone's clock.";
+    MessageTooLong = "message_too_long", 0, Stop, "One of the messages is longer than one message can be", "Leave it out and describe it in a substance note, or attach the export as a file.";
+    RedactionInvalid = "redaction_invalid", 0, Stop, "A passage cannot be redacted as asked", "Name a passage that stands in the message and say why it goes; leave a message out of which nothing would remain.";
     DraftUnknown = "draft_unknown", 0, Stop, "There is no draft with this id", "List the drafts with `candour drafts`.";
     RecordUnknown = "record_unknown", 0, Stop, "There is no such record on this phone", "List the records with `candour sent`.";
     NotConfirmed = "not_confirmed", 0, Stop, "Nothing is done without the holder's confirmation", "Look at what is shown and confirm it, or give --yes.";

@@ -186,6 +186,17 @@ words! {
         Extract = "extract", "Extract";
     }
 }
+words! {
+    /// Why a passage was taken out of a message.
+    RedactionReason {
+        /// It is personal data of somebody who is no party to the business.
+        ThirdPartyPersonal = "third_party_personal", "Somebody else's personal information";
+        /// It is private and has nothing to do with the business.
+        UnrelatedPrivate = "unrelated_private", "Private and unrelated to the business";
+        /// Something else, which the note says.
+        Other = "other", "Another reason";
+    }
+}
 
 /// Someone who took part in the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,14 +227,47 @@ pub struct Message {
     /// Who wrote it; absent for the app's own rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<Text>,
-    /// What it says.
+    /// What it says; [`REDACTED`] stands for each passage of `redactions`.
     pub text: Text,
-    /// Digest of the message's bytes in the source, so that it can be told from any other.
+    /// Digest of the message's bytes in the source, so that it can be told from any other. Absent
+    /// where something was redacted: whoever can read the rest could try guesses of the passage
+    /// against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_sha256: Option<Digest>,
-    /// What the import found odd about it, such as a time that runs backwards.
+    /// What the import found odd about it, such as a time that runs backwards; see [`flag`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// The passages that were taken out before it was declared, in the order of the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redactions: Vec<Redaction>,
+}
+
+/// What stands in a text in place of a passage that was taken out, however long that was.
+pub const REDACTED: &str = "[redacted]";
+
+/// That a passage was taken out of a message before it was declared, and why. The passage itself
+/// is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    /// Where its [`REDACTED`] begins in the text, in characters (Unicode scalar values). The author
+    /// may have written the same word; only these places are redactions.
+    pub at: u32,
+    /// Why.
+    pub reason: RedactionReason,
+    /// More about why, in a few words; always there for [`RedactionReason::Other`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Text>,
+}
+
+/// Those of [`Message::flags`] that have a meaning of their own on the wire or by the rules.
+pub mod flag {
+    /// This is what the message after it said before it was edited.
+    pub const EARLIER_WORDING: &str = "earlier_wording";
+    /// The export holds earlier wordings of this message, and they were left out because something
+    /// of the message was redacted.
+    pub const EARLIER_LEFT_OUT: &str = "earlier_wordings_left_out";
+    /// It is longer than one message can be, so it is not one. Such a message is not declared.
+    pub const TOO_LONG: &str = "too_long";
 }
 
 /// A file, with the key that opens it.
@@ -248,10 +292,16 @@ pub struct Attachment {
 pub struct Source {
     /// Such as `whatsapp_android`.
     pub format: String,
-    /// Digest of the chat's text as exported.
-    pub sha256: Digest,
+    /// Digest of the chat's text as exported. Absent where something was redacted: where most of
+    /// the chat is declared, guesses of the passage could be tried against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
     /// Messages in the export.
     pub messages: u64,
     /// The order of day and month that was found or chosen, such as `dmy`.
     pub date_order: String,
+    /// Why it was taken, such as `over_twelve` or `given` by the holder; absent where the format
+    /// leaves nothing to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_order_basis: Option<String>,
 }

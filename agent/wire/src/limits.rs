@@ -70,3 +70,7 @@ pub const LONG_TEXT_MAX_CHARS: usize = 4_000;
 
 /// Longest message or substance note, in characters: WhatsApp's own limit for one message.
 pub const MESSAGE_MAX_CHARS: usize = 65_536;
+
+/// Most passages that are redacted in one message: whoever takes out more writes a note of the
+/// substance instead.
+pub const REDACTIONS_MAX: usize = 100;

@@ -5,7 +5,7 @@
 
 use candour_wire::Problem;
 use candour_wire::api::{BatchReply, BatchRequest, UploadStatus};
-use candour_wire::content::{DeclarationContent, WithdrawalContent};
+use candour_wire::content::{DeclarationContent, REDACTED, WithdrawalContent};
 use candour_wire::policy::Policy;
 use candour_wire::record::{Kind, Record};
 use serde::Serialize;
@@ -50,6 +50,15 @@ fn every_kind_of_record_is_frozen() {
 fn what_is_inside_the_seal_is_frozen() {
     let content: DeclarationContent = assert_frozen("declaration_content");
     assert_frozen::<WithdrawalContent>("withdrawal_content");
+
+    let redacted: DeclarationContent = assert_frozen("redacted_content");
+    for message in &redacted.messages {
+        for redaction in &message.redactions {
+            // EXPOSE: the fixture's own words.
+            let mut rest = message.text.expose().chars().skip(redaction.at as usize);
+            assert!(REDACTED.chars().all(|mark| rest.next() == Some(mark)));
+        }
+    }
 
     // What version 1 leaves out where it is empty, a reader does without.
     let mut least = fixture("declaration_content");

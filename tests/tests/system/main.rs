@@ -17,6 +17,7 @@ mod departments;
 mod enrolment;
 mod est_by_curl;
 mod faults;
+mod import;
 mod kill;
 mod log;
 mod network;

@@ -1,4 +1,7 @@
-use std::io::{Cursor, Write as _};
+use std::fs;
+
+use candour_core::chat::{Known, pick};
+use candour_wire::Code;
 
 use super::*;
 
@@ -7,95 +10,73 @@ const TEXT: &str = "13/02/2024, 09:05 - Messages and calls are end-to-end encryp
     13/02/2024, 09:07 - Bob Example: Then it goes without it.\n\
     14/02/2024, 10:00 - Alice Example: IMG-1.jpg (file attached)\n";
 
-fn archive() -> Chat {
-    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let stored =
-        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    zip.start_file("WhatsApp Chat with Annex team.txt", stored)
-        .unwrap();
-    zip.write_all(TEXT.as_bytes()).unwrap();
-    zip.start_file("IMG-1.jpg", stored).unwrap();
-    zip.write_all(b"a picture").unwrap();
-    let bytes = zip.finish().unwrap().into_inner();
-    Chat::read("export.zip", Box::new(Cursor::new(bytes))).unwrap()
+/// Two chats of a Signal account.
+const SIGNAL: &str = r#"{"version":"1","backupTimeMs":"1717242000000"}
+{"account":{"givenName":"Priya","familyName":"Sample"}}
+{"recipient":{"id":"1","self":{}}}
+{"recipient":{"id":"2","contact":{"e164":"447700900121","profileGivenName":"Alice"}}}
+{"recipient":{"id":"3","contact":{"e164":"447700900122","profileGivenName":"Bob"}}}
+{"chat":{"id":"2","recipientId":"2"}}
+{"chat":{"id":"3","recipientId":"3"}}
+{"chatItem":{"chatId":"2","authorId":"2","dateSent":"1717232400000","incoming":{"dateReceived":"1717232400900"},"standardMessage":{"text":{"body":"Is it agreed?"}}}}
+{"chatItem":{"chatId":"3","authorId":"3","dateSent":"1717232700000","incoming":{"dateReceived":"1717232700900"},"standardMessage":{"text":{"body":"Dinner?"}}}}
+"#;
+
+fn opened(files: &[(&str, &str)]) -> (tempfile::TempDir, Chat) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let chat = Chat::open(&[dir.path().to_owned()], false).unwrap();
+    (dir, chat)
 }
 
-fn whatsapp() -> Vec<ChannelId> {
-    vec!["whatsapp".parse().unwrap()]
+fn loaded(chat: &mut Chat, reading: &Reading) -> Loaded {
+    match chat.load(reading).unwrap() {
+        Loading::One(loaded) => loaded,
+        Loading::Several(found) => panic!("{} chats", found.len()),
+    }
 }
 
 #[test]
-fn picked_messages_become_a_draft_with_their_times_authors_and_files() {
-    let mut chat = archive();
-    let index = chat.index(&Reading::default()).unwrap();
+fn a_picked_file_is_lent_and_one_that_was_left_out_is_not_there() {
+    let (_dir, mut chat) = opened(&[
+        ("WhatsApp Chat with Annex team.txt", TEXT),
+        ("IMG-1.jpg", "a picture"),
+    ]);
+    let read = loaded(&mut chat, &Reading::default());
+    let index = chat.index(&read, &Reading::default()).unwrap();
     assert_eq!(index.title(), Some("Annex team"));
-    let picked = pick(
-        &index,
-        &[1, 2, 3],
-        "Europe/London",
-        Some("Bob Example"),
-        &whatsapp(),
-    )
-    .unwrap();
-    let draft = &picked.draft;
-    assert_eq!(draft.messages.len(), 3);
-    // EXPOSE: the test's own words.
-    assert_eq!(draft.messages[0].text.expose(), "The annex is late.");
-    assert_eq!(
-        draft.messages[0].at.as_ref().unwrap().wall.to_string(),
-        "2024-02-13T09:06:00"
-    );
-    assert_eq!(draft.direction, Some(Direction::Both));
-    assert_eq!(draft.participants.len(), 1);
-    assert_eq!(
-        draft.extent,
-        Some(Extent::Complete),
-        "only the app's own row is left out"
-    );
-    assert_eq!(draft.channel, Some("whatsapp".parse().unwrap()));
-    assert_eq!(draft.source.as_ref().unwrap().messages, 4);
-    assert_eq!(picked.files.len(), 1);
-    assert_eq!(picked.files[0].path, "IMG-1.jpg");
-    drop(index);
-    let read = chat
-        .with_file("IMG-1.jpg", |reader| {
+    let known = Known {
+        zone: "Europe/London",
+        me: None,
+        holder: None,
+        channels: &[],
+    };
+    let files = pick(&index, &[3], &known).unwrap().files;
+    let mut lend = |file: &PickedFile| {
+        chat.with_file(&read, &index, file, |reader| {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes)?;
             Ok(bytes)
         })
-        .unwrap();
-    assert_eq!(read.as_deref(), Some(b"a picture".as_slice()));
-    assert_eq!(chat.with_file("IMG-2.jpg", |_| Ok(())).unwrap(), None);
-}
-
-#[test]
-fn without_knowing_the_holder_the_direction_is_left_open() {
-    let chat = archive();
-    let index = chat.index(&Reading::default()).unwrap();
-    let open = pick(&index, &[1], "Europe/London", None, &whatsapp())
         .unwrap()
-        .draft;
-    assert_eq!((open.direction, open.extent), (None, Some(Extent::Extract)));
-    let sent = pick(
-        &index,
-        &[1],
-        "Europe/London",
-        Some("~ Alice Example"),
-        &whatsapp(),
-    )
-    .unwrap()
-    .draft;
-    assert_eq!(sent.direction, Some(Direction::Sent));
-    assert!(sent.participants.is_empty());
-    assert!(pick(&index, &[1], "Europe/Atlantis", None, &whatsapp()).is_err());
+    };
+    assert_eq!(lend(&files[0]).as_deref(), Some(b"a picture".as_slice()));
+    let missing = PickedFile {
+        name: "IMG-2.jpg".into(),
+        place: FilePlace::Beside("IMG-2.jpg".into()),
+    };
+    assert_eq!(lend(&missing), None);
 }
 
 #[test]
 fn a_holder_who_has_not_written_is_refused_with_the_names_of_those_who_have() {
-    let chat = archive();
-    let index = chat.index(&Reading::default()).unwrap();
+    let (_dir, mut chat) = opened(&[("_chat.txt", TEXT)]);
+    let read = loaded(&mut chat, &Reading::default());
+    let index = chat.index(&read, &Reading::default()).unwrap();
     let refused = require_author(&index, "Nobody Here").unwrap_err();
-    assert_eq!(refused.code(), candour_wire::Code::UsageInvalid);
+    assert_eq!(refused.code(), Code::UsageInvalid);
     assert_eq!(
         refused.to_string(),
         "--me Nobody Here: nobody of that name has written in this chat, but “Alice Example”, “Bob Example”"
@@ -106,48 +87,48 @@ fn a_holder_who_has_not_written_is_refused_with_the_names_of_those_who_have() {
 }
 
 #[test]
-fn filters_narrow_the_list_by_time_author_and_words() {
-    let chat = archive();
-    let index = chat.index(&Reading::default()).unwrap();
-    let listed = |filter: &Filter| {
-        index
-            .messages()
-            .filter(|m| filter.passes(m, &TimeZone::UTC))
-            .map(|m| m.index())
-            .collect::<Vec<_>>()
+fn of_an_account_one_chat_is_held_and_known_by_the_file_that_it_was_taken_from() {
+    let (_dir, mut chat) = opened(&[("main.jsonl", SIGNAL)]);
+    let Loading::Several(found) = chat.load(&Reading::default()).unwrap() else {
+        panic!("there are two chats");
     };
-    assert_eq!(listed(&Filter::default()), [0, 1, 2, 3]);
+    let found: Vec<_> = found
+        .iter()
+        .map(|offer| (offer.id.as_str(), offer.title.as_deref(), offer.messages))
+        .collect();
     assert_eq!(
-        listed(&Filter {
-            author: Some("alice".into()),
-            ..Filter::default()
-        }),
-        [1, 3]
+        found,
+        [("2", Some("Alice"), Some(1)), ("3", Some("Bob"), Some(1))]
     );
-    assert_eq!(
-        listed(&Filter {
-            text: Some("ANNEX".into()),
-            ..Filter::default()
-        }),
-        [1]
-    );
-    let from = Some("2024-02-13T09:07:00".parse().unwrap());
-    let to = Some("2024-02-13T23:59:59".parse().unwrap());
-    assert_eq!(
-        listed(&Filter {
-            from,
-            to,
-            ..Filter::default()
-        }),
-        [2]
-    );
+    let reading = Reading {
+        conversation: Some("2".into()),
+        ..Reading::default()
+    };
+    let read = loaded(&mut chat, &reading);
+    assert!(!String::from_utf8_lossy(&read.files[0]).contains("Dinner?"));
+    let index = chat.index(&read, &reading).unwrap();
+    assert_eq!(index.message(0).unwrap().text(), "Is it agreed?");
+    assert_eq!(read.digest(&index), Digest::of(SIGNAL.as_bytes()));
+    let missing = Reading {
+        conversation: Some("9".into()),
+        ..Reading::default()
+    };
+    let refused = chat.load(&missing).err().unwrap();
+    assert_eq!(refused.code(), Code::ImportNeedsConversation);
 }
 
 #[test]
-fn a_file_that_is_no_chat_is_refused_with_its_code() {
-    let refused = Chat::read("notes.txt", Box::new(Cursor::new(b"Dear diary".to_vec()))).unwrap();
-    let error = refused
-        .index(&Reading::default())
-        .expect_err("it is no chat");
-    assert_eq!(error.code(), candour_wire::Code::ImportUnknownFormat);
+fn files_that_are_no_chat_are_refused_with_their_code() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [("notes.txt", "Dear diary"), ("empty.txt", "")] {
+        fs::write(dir.path().join(name), text).unwrap();
+        let refused = Chat::open(&[dir.path().join(name)], false).err().unwrap();
+        assert_eq!(refused.code(), Code::ImportUnknownFormat, "{name}");
+    }
+    let refused = Chat::open(&[dir.path().to_owned()], false).err().unwrap();
+    assert_eq!(refused.code(), Code::ImportUnknownFormat);
+    let refused = Chat::open(&[dir.path().join("nowhere.txt")], false)
+        .err()
+        .unwrap();
+    assert_eq!(refused.code(), Code::AttachmentUnreadable);
 }

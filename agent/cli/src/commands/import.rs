@@ -1,105 +1,266 @@
 //! `candour import`: list the messages of an exported chat, and pick some to declare.
 
-use std::collections::BTreeSet;
+mod choose;
+mod declared;
+mod list;
+mod redact;
 
+use std::path::Path;
+
+use candour_core::agent::Agent;
+use candour_core::chat::{self, Filter, Known, PickedFile};
 use candour_core::config::Config;
-use candour_import::{Conversation, DateOrder, ImportError, Message, OrderBasis, Stamp, Summary};
-use candour_wire::ChannelId;
-use candour_wire::attachment;
+use candour_import::{Conversation, ImportError, Options, import_pasted};
+use candour_wire::content::{Attachment, Capture};
 use candour_wire::time::UnknownZone;
+use candour_wire::{ChannelId, Code, Digest, attachment};
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
+use self::declared::Declared;
+use self::list::Listing;
 use super::Context;
 use super::declare::{self, Job, proceed};
-use crate::args::Import;
-use crate::chat::{self, Chat, Filter, PickedFile};
+use crate::args::{Import, Picking, Reading};
+use crate::chat::{Chat, Loaded, Loading, require_author};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
-use crate::out::Out;
-use crate::{out, settings, text};
+use crate::{ask, out, settings, text};
+
+pub(crate) use list::row;
 
 /// Message times without a zone, where there is no configuration that says otherwise.
 const DEFAULT_ZONE: &str = "Europe/London";
 
-/// How much of a message the list shows, in columns; the preview shows all of it.
-const SHOWN_COLUMNS: usize = 160;
-
 pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, Failure> {
-    // A chat can be looked at before enrolment, and without any configuration.
-    let config = match (&args.pick, settings::config(&context.global)) {
-        (None, Err(Failure::ConfigMissing(_))) => None,
-        (_, config) => Some(config?),
-    };
-    let mut chat = Chat::open(&args.file)?;
-    let Some(selection) = &args.pick else {
-        match chat.index(&args.reading) {
-            Err(Failure::Import(ImportError::NeedsConversation(_))) => {
-                let found = chat.conversations(&args.reading)?;
-                list_conversations(&mut context.out, &found, zone(args, config.as_ref()))?;
-            }
-            conversation => list(&mut context.out, &conversation?, args, config.as_ref())?,
-        }
-        return Ok(Exit::Done);
-    };
-    let agent = context.open()?;
-    let zone = zone(args, config.as_ref());
-    let channels: Vec<ChannelId> = agent
-        .policy()
-        .into_iter()
-        .flat_map(|policy| policy.channels)
-        .map(|channel| channel.id)
-        .collect();
-    let picked = {
-        let conversation = chat.index(&args.reading)?;
-        let places = selection.places(conversation.len())?;
-        if let Some(me) = &args.me {
-            chat::require_author(&conversation, me)?;
-        }
-        let me = args.me.as_deref().or_else(|| {
-            agent
-                .config()
-                .holder_name
-                .as_ref()
-                // EXPOSE: it is looked for among the authors of the holder's own export.
-                .map(|name| name.expose().as_str())
-                .filter(|me| chat::writes(&conversation, me))
-        });
-        chat::pick(&conversation, &places, zone, me, &channels)?
-    };
-    let mut draft = picked.draft;
-    let mut inputs = Inputs::default();
-    declare::fill(&agent, &mut draft, &args.fields, &mut inputs)?;
-    let mut left_out = BTreeSet::new();
-    for PickedFile { name, path } in picked.files.iter().filter(|_| !args.no_files) {
-        let sealed = chat.with_file(path, |reader| {
-            if args.act.dry_run {
-                return declare::summary_only(name, attachment::encrypt(reader, std::io::sink()));
-            }
-            Ok(agent.attach(name, reader)?)
-        })?;
-        match sealed {
-            Some(file) => draft.attachments.push(file),
-            None => {
-                left_out.insert(name);
-            }
-        }
-    }
-    for name in left_out {
-        out::note(&format!(
-            "The export does not hold {}; attach it with --attach if you have it.",
-            text::line(name)
+    let picks = args.picking.pick.is_some() || args.picking.choose;
+    let may_ask = out::can_ask() && !context.out.is_json();
+    if args.picking.choose && !may_ask {
+        return Err(Failure::Usage(
+            "--choose asks at a terminal, and there is none; give the numbers with --pick".into(),
         ));
     }
-    let job = Job {
-        draft,
-        files: &args.fields.attach,
-        act: args.act,
-        stored: None,
-        amends: None,
+    // A chat can be looked at before enrolment, and without any configuration.
+    let config = match settings::config(&context.global) {
+        Err(Failure::ConfigMissing(_)) if !picks => None,
+        config => Some(config?),
     };
-    proceed(context, &agent, job)
+    let zone = zone(args, config.as_ref());
+    let tz =
+        TimeZone::get(zone).map_err(|_| Failure::Usage(format!("--zone {zone}: {UnknownZone}")))?;
+    let job = Read {
+        args,
+        zone,
+        tz: &tz,
+        is_configured: config.is_some(),
+        may_ask,
+    };
+    if args.paste {
+        let mut inputs = Inputs::default();
+        let text = if may_ask {
+            ask::paste()?
+        } else {
+            inputs.file(Path::new("-"))?
+        };
+        // EXPOSE: its messages are listed for the holder who pasted it.
+        let conversation = import_pasted(text.expose().as_bytes(), &options(&args.reading))?;
+        let source = Source {
+            digest: conversation.digest(),
+            inputs,
+            files: None,
+        };
+        return job.go_on(context, &conversation, source);
+    }
+    let mut export = Chat::open(&args.paths, !context.out.is_json())?;
+    let mut reading = args.reading.clone();
+    let loaded = match export.load(&reading)? {
+        Loading::One(loaded) => loaded,
+        Loading::Several(found) if !picks => {
+            list::offers(&mut context.out, &found, &tz)?;
+            return Ok(Exit::Done);
+        }
+        Loading::Several(found) if may_ask => {
+            choose::conversation(&mut export, &mut reading, found, &tz)?
+        }
+        Loading::Several(found) => return Err(ImportError::NeedsConversation(found.len()).into()),
+    };
+    let conversation = match export.index(&loaded, &reading) {
+        Err(Failure::Import(ImportError::NeedsDateOrder)) if may_ask => {
+            reading.date_order = Some(choose::date_order()?);
+            export.index(&loaded, &reading)?
+        }
+        conversation => conversation?,
+    };
+    let source = Source {
+        digest: loaded.digest(&conversation),
+        inputs: Inputs::default(),
+        files: Some((&mut export, &loaded)),
+    };
+    job.go_on(context, &conversation, source)
+}
+
+fn options(reading: &Reading) -> Options<'_> {
+    Options {
+        date_order: reading.date_order,
+        conversation: reading.conversation.as_deref(),
+        ..Options::default()
+    }
+}
+
+/// Where a chat comes from, besides its messages.
+struct Source<'s> {
+    /// SHA-256 of the file, or the files, or the pasted text.
+    digest: Digest,
+    inputs: Inputs,
+    /// The export, which holds the files that belong to messages.
+    files: Option<(&'s mut Chat, &'s Loaded)>,
+}
+
+/// What is to be done with a chat.
+struct Read<'r> {
+    args: &'r Import,
+    zone: &'r str,
+    tz: &'r TimeZone,
+    is_configured: bool,
+    /// Whether a person can be asked.
+    may_ask: bool,
+}
+
+impl Read<'_> {
+    /// Lists the chat, or declares what is picked of it.
+    fn go_on(
+        &self,
+        context: &mut Context<'_>,
+        conversation: &Conversation<'_>,
+        source: Source<'_>,
+    ) -> Result<Exit, Failure> {
+        let (listing, picking) = (&self.args.listing, &self.args.picking);
+        let filter = Filter {
+            from: listing.from,
+            to: listing.to,
+            author: listing.author.clone(),
+            text: listing.text.clone(),
+        };
+        let listed: Vec<usize> = conversation
+            .messages()
+            .filter(|message| filter.passes(message, self.tz))
+            .map(|message| message.index())
+            .collect();
+        if picking.pick.is_none() && !picking.choose {
+            let declared = self.declared_if_at_hand(context, conversation);
+            Listing {
+                chat: conversation,
+                places: &listed,
+                declared: &declared,
+                zone: self.zone,
+                tz: self.tz,
+                digest: source.digest,
+            }
+            .print(&mut context.out)?;
+            return Ok(Exit::Done);
+        }
+        let agent = context.open()?;
+        let declared = Declared::of(&agent, conversation, self.tz)?;
+        let places = picked(conversation, listed, &declared, picking, self.tz)?;
+        list::said_before_picking(&mut context.out, conversation)?;
+        self.declare(context, &agent, conversation, &places, source)
+    }
+
+    /// What was declared before, where this machine has an agent that can tell. A chat can be
+    /// looked at without one.
+    fn declared_if_at_hand(
+        &self,
+        context: &Context<'_>,
+        conversation: &Conversation<'_>,
+    ) -> Declared {
+        let home = settings::home(&context.global).ok();
+        // Opening an agent makes its home, which looking at a chat must not.
+        if !self.is_configured || home.is_none_or(|home| !home.join("agent.db").exists()) {
+            return Declared::default();
+        }
+        let declared = context
+            .open()
+            .and_then(|agent| Declared::of(&agent, conversation, self.tz));
+        declared.unwrap_or_else(|failure| {
+            out::note(&format!(
+                "What has been declared before cannot be told now [{}].",
+                failure.code()
+            ));
+            Declared::default()
+        })
+    }
+
+    /// Makes a draft of the picked messages and goes on as `candour declare` does.
+    fn declare(
+        &self,
+        context: &mut Context<'_>,
+        agent: &Agent,
+        conversation: &Conversation<'_>,
+        places: &[usize],
+        source: Source<'_>,
+    ) -> Result<Exit, Failure> {
+        let Source {
+            digest,
+            mut inputs,
+            files,
+        } = source;
+        let (args, picking) = (self.args, &self.args.picking);
+        let me = picking.me.as_deref();
+        if let Some(me) = me {
+            require_author(conversation, me)?;
+        }
+        let channels: Vec<ChannelId> = agent
+            .policy()
+            .into_iter()
+            .flat_map(|policy| policy.channels)
+            .map(|channel| channel.id)
+            .collect();
+        let holder = agent.config().holder_name.as_ref();
+        let known = Known {
+            zone: self.zone,
+            me,
+            // EXPOSE: it is looked for among the authors of the holder's own export.
+            holder: holder.map(|name| name.expose().as_str()),
+            channels: &channels,
+        };
+        let mut picked = chat::pick(conversation, places, &known)?;
+        redact::asked(&mut picked, places, picking, &mut inputs, self.may_ask)?;
+        if picking.choose {
+            redact::by_hand(&mut picked, places)?;
+        }
+        let mut draft = picked.draft;
+        if let Some(source) = &mut draft.source {
+            source.sha256 = Some(digest);
+        }
+        if args.paste {
+            draft.capture = Some(Capture::Paste);
+        }
+        declare::fill(agent, &mut draft, &args.fields, &mut inputs)?;
+        if let Some((export, loaded)) = files
+            && !picking.no_files
+        {
+            for file in &picked.files {
+                let sealed = export.with_file(loaded, conversation, file, |reader| {
+                    seal(agent, file, args.act.dry_run, reader)
+                })?;
+                match sealed {
+                    Some(sealed) => draft.attachments.push(sealed),
+                    None => out::note(&format!(
+                        "The export does not hold {}; attach it with --attach if you have it.",
+                        text::line(&file.name)
+                    )),
+                }
+            }
+        }
+        let job = Job {
+            draft,
+            files: &args.fields.attach,
+            act: args.act,
+            stored: None,
+            amends: None,
+        };
+        proceed(context, agent, job)
+    }
 }
 
 /// The zone of the chat's times.
@@ -111,145 +272,54 @@ fn zone<'a>(args: &'a Import, config: Option<&'a Config>) -> &'a str {
         .unwrap_or(DEFAULT_ZONE)
 }
 
-/// The conversations of an export that holds several, and nothing of what they say.
-fn list_conversations(out: &mut Out, found: &[Summary], zone: &str) -> Result<(), Failure> {
-    let tz = time_zone(zone)?;
-    let day = |stamp: &Stamp| {
-        let wall = stamp.wall_in(&tz);
-        wall.map(|wall| wall.strftime("%-d %b %Y").to_string())
-            .unwrap_or_default()
+/// The places of what the holder picks, without what was declared before.
+fn picked(
+    conversation: &Conversation<'_>,
+    mut listed: Vec<usize>,
+    declared: &Declared,
+    picking: &Picking,
+    tz: &TimeZone,
+) -> Result<Vec<usize>, Failure> {
+    let Some(selection) = &picking.pick else {
+        if !picking.again {
+            tell_left_out(declared.leave_out(&mut listed), listed.len())?;
+        }
+        return choose::messages(conversation, &listed, declared, tz);
     };
-    let rows = found.iter().map(|conversation| {
-        vec![
-            conversation.id.clone(),
-            conversation
-                .title
-                .as_deref()
-                .map(text::name)
-                .unwrap_or_default(),
-            conversation.messages.to_string(),
-            day(&conversation.first),
-            day(&conversation.last),
-        ]
-    });
-    out.table(
-        &["Id", "With or title", "Messages", "First", "Last"],
-        rows.collect(),
-    )?;
-    out.line("To list one: add --conversation with its id. Nothing of the others is kept.")?;
-    if out.is_json() {
-        let conversations: Vec<Value> = found
-            .iter()
-            .map(|conversation| {
-                json!({
-                    "id": conversation.id,
-                    "title": conversation.title,
-                    "messages": conversation.messages,
-                    "first": day(&conversation.first),
-                    "last": day(&conversation.last),
-                })
-            })
-            .collect();
-        out.json(&json!({ "conversations": conversations }))?;
+    let mut places = selection.places(&listed, conversation.len())?;
+    if !picking.again {
+        tell_left_out(declared.leave_out(&mut places), places.len())?;
     }
+    Ok(places)
+}
+
+fn tell_left_out(number: usize, left: usize) -> Result<(), Failure> {
+    if number == 0 {
+        return Ok(());
+    }
+    if left == 0 {
+        return Err(Failure::Found {
+            code: Code::SelectionInvalid,
+            detail: "all of them have been declared before; --again declares them once more".into(),
+        });
+    }
+    out::note(&format!(
+        "{} left out: declared before. --again takes them in.",
+        text::count(number as u64, "message is", "messages are")
+    ));
     Ok(())
 }
 
-fn time_zone(zone: &str) -> Result<TimeZone, Failure> {
-    TimeZone::get(zone).map_err(|_| Failure::Usage(format!("--zone {zone}: {UnknownZone}")))
-}
-
-fn list(
-    out: &mut Out,
-    chat: &Conversation<'_>,
-    args: &Import,
-    config: Option<&Config>,
-) -> Result<(), Failure> {
-    let zone = zone(args, config);
-    let tz = time_zone(zone)?;
-    let filter = Filter {
-        from: args.from,
-        to: args.to,
-        author: args.author.clone(),
-        text: args.text.clone(),
-    };
-    let listed: Vec<Message<'_>> = chat
-        .messages()
-        .filter(|message| filter.passes(message, &tz))
-        .collect();
-    out.table(
-        &["No.", "When", "Who", "Message", "Remarks"],
-        listed.iter().map(|message| row(message, &tz)).collect(),
-    )?;
-    let title = chat
-        .title()
-        .map(|title| format!(" of “{}”", text::line(title)))
-        .unwrap_or_default();
-    out.line(format!(
-        "{} of {} messages{title}.",
-        listed.len(),
-        chat.len()
-    ))?;
-    if chat.order_basis() == Some(OrderBasis::Monotonic) {
-        out.line("Day and month were told apart by the order of the messages; check that the dates are right.")?;
+/// Seals a file of the export into the spool; for a dry run nowhere.
+fn seal(
+    agent: &Agent,
+    file: &PickedFile,
+    dry_run: bool,
+    reader: &mut dyn std::io::Read,
+) -> Result<Attachment, Failure> {
+    if dry_run {
+        let summary = attachment::encrypt(reader, std::io::sink());
+        return declare::summary_only(&file.name, summary);
     }
-    if chat.doubtful() > 0 {
-        out.line(format!(
-            "{} messages carry a remark; look at them before you declare them.",
-            chat.doubtful()
-        ))?;
-    }
-    out.line("To declare some: add --pick with their numbers, such as --pick 3-7,12.")?;
-    if out.is_json() {
-        let messages: Vec<Value> = listed
-            .iter()
-            .map(|message| to_json(message, zone))
-            .collect();
-        out.json(&json!({
-            "title": chat.title(),
-            "format": chat.format_name(),
-            "date_order": chat.date_order().map(DateOrder::as_str),
-            "date_order_basis": chat.order_basis().map(OrderBasis::as_str),
-            "sha256": chat.digest(),
-            "messages_in_all": chat.len(),
-            "messages": messages,
-        }))?;
-    }
-    Ok(())
-}
-
-/// A message as a row of the list.
-pub(crate) fn row(message: &Message<'_>, zone: &TimeZone) -> Vec<String> {
-    let mut remarks: Vec<String> = chat::flags(message)
-        .iter()
-        .map(|flag| flag.replace('_', " "))
-        .collect();
-    remarks.dedup();
-    vec![
-        (message.index() + 1).to_string(),
-        message
-            .stamp()
-            .wall_in(zone)
-            .map(|wall| wall.strftime("%-d %b %Y, %H:%M").to_string())
-            .unwrap_or_default(),
-        message
-            .author()
-            .map(|author| text::name(&author))
-            .unwrap_or_default(),
-        text::short(&message.text(), SHOWN_COLUMNS),
-        remarks.join(", "),
-    ]
-}
-
-fn to_json(message: &Message<'_>, zone: &str) -> Value {
-    json!({
-        "number": message.index() + 1,
-        "at": message.time_in(zone).ok().flatten(),
-        "author": message.author(),
-        "kind": message.kind().as_str(),
-        "text": message.text(),
-        "file": message.attachment_name(),
-        "flags": chat::flags(message),
-        "sha256": message.digest(),
-    })
+    Ok(agent.attach(&file.name, reader)?)
 }

@@ -4,8 +4,9 @@ use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use candour_core::agent::Agent;
+use candour_core::chat::{Known, pick};
 use candour_core::declaration::Draft;
-use candour_import::{Conversation, Layout};
+use candour_import::{Archive, Conversation, ImportError, Layout};
 use candour_wire::content::{
     Capture, DeviceOwnership, Direction, Disappearing, Participant, Person, Significance, Text,
 };
@@ -17,7 +18,7 @@ use zip::write::SimpleFileOptions;
 
 use super::HOLDER;
 use crate::args::{Demo, Reading};
-use crate::chat::{self, Chat};
+use crate::chat::{Chat, Loaded, Loading};
 use crate::commands::{Context, message_row};
 use crate::failure::Failure;
 use crate::selection::Selection;
@@ -122,8 +123,9 @@ fn own(
     path: &Path,
     declared: &mut Declared,
 ) -> Result<(), Failure> {
-    let chat = Chat::open(path)?;
-    let conversation = chat.index(&args.reading)?;
+    let mut chat = Chat::open(&[path.to_owned()], true)?;
+    let loaded = one(chat.load(&args.reading)?)?;
+    let conversation = chat.index(&loaded, &args.reading)?;
     list(context, &conversation)?;
     let selection = if args.yes {
         // Without questions: the first three messages that a person wrote.
@@ -139,15 +141,17 @@ fn own(
             .map(|numbers| numbers.expose().clone())
             .unwrap_or_default()
     };
-    let places = selection.parse::<Selection>()?.places(conversation.len())?;
-    let mut draft = chat::pick(
-        &conversation,
-        &places,
-        &agent.config().time_zone,
-        None,
-        &channels(agent),
-    )?
-    .draft;
+    let places = places(&selection, &conversation)?;
+    let known = Known {
+        zone: &agent.config().time_zone,
+        me: None,
+        holder: None,
+        channels: &channels(agent),
+    };
+    let mut draft = pick(&conversation, &places, &known)?.draft;
+    if let Some(source) = &mut draft.source {
+        source.sha256 = Some(loaded.digest(&conversation));
+    }
     draft.direction.get_or_insert(Direction::Both);
     draft.significance = Some(Significance::Significant);
     draft.reason = Some("Tried out in the demo.".into());
@@ -174,28 +178,25 @@ fn shipped(
     picked: &str,
     declared: &mut Declared,
 ) -> Result<Draft, Failure> {
-    let mut chat = Chat::read(name, Box::new(Cursor::new(zipped(&files)?)))?;
-    let picked = {
-        let conversation = chat.index(&Reading::default())?;
-        list(context, &conversation)?;
-        let places = picked.parse::<Selection>()?.places(conversation.len())?;
-        chat::pick(
-            &conversation,
-            &places,
-            &agent.config().time_zone,
-            Some(HOLDER.0),
-            &channels(agent),
-        )?
+    let mut chat = Chat::of(name, Box::new(Archive::open(Cursor::new(zipped(&files)?))?))?;
+    let loaded = one(chat.load(&Reading::default())?)?;
+    let conversation = chat.index(&loaded, &Reading::default())?;
+    list(context, &conversation)?;
+    let known = Known {
+        zone: &agent.config().time_zone,
+        me: Some(HOLDER.0),
+        holder: None,
+        channels: &channels(agent),
     };
+    let picked = pick(&conversation, &places(picked, &conversation)?, &known)?;
     let mut draft = picked.draft;
     draft.significance = Some(Significance::Significant);
     for file in &picked.files {
-        if let Some(sealed) =
-            chat.with_file(&file.path, |reader| Ok(agent.attach(&file.name, reader)?))?
-        {
-            draft.attachments.push(sealed);
-        }
-        let text = chat.with_file(&file.path, |reader| {
+        let sealed = chat.with_file(&loaded, &conversation, file, |reader| {
+            Ok(agent.attach(&file.name, reader)?)
+        })?;
+        draft.attachments.extend(sealed);
+        let text = chat.with_file(&loaded, &conversation, file, |reader| {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes)?;
             Ok(String::from_utf8(bytes).ok())
@@ -203,6 +204,21 @@ fn shipped(
         declared.others.extend(text.flatten().map(Text::new));
     }
     Ok(draft)
+}
+
+/// The one chat of an export; of several one must be named.
+fn one(loading: Loading) -> Result<Loaded, Failure> {
+    match loading {
+        Loading::One(loaded) => Ok(loaded),
+        Loading::Several(found) => Err(ImportError::NeedsConversation(found.len()).into()),
+    }
+}
+
+fn places(selection: &str, conversation: &Conversation<'_>) -> Result<Vec<usize>, Failure> {
+    let all: Vec<usize> = (0..conversation.len()).collect();
+    Ok(selection
+        .parse::<Selection>()?
+        .places(&all, conversation.len())?)
 }
 
 fn call() -> Result<Draft, Failure> {
@@ -275,7 +291,7 @@ fn list(context: &mut Context<'_>, conversation: &Conversation<'_>) -> Result<()
         &["No.", "When", "Who", "Message", "Remarks"],
         conversation
             .messages()
-            .map(|message| message_row(&message, &TimeZone::UTC))
+            .map(|message| message_row(&message, &TimeZone::UTC).into())
             .collect(),
     )
 }
@@ -317,14 +333,12 @@ mod tests {
     use super::*;
 
     fn texts((name, files): (&str, [(&str, &[u8]); 2]), numbers: &str) -> Vec<String> {
-        let chat = Chat::read(name, Box::new(Cursor::new(zipped(&files).unwrap()))).unwrap();
-        let index = chat.index(&Reading::default()).unwrap();
-        let places = numbers
-            .parse::<Selection>()
+        let archive = Archive::open(Cursor::new(zipped(&files).unwrap())).unwrap();
+        let mut chat = Chat::of(name, Box::new(archive)).unwrap();
+        let loaded = one(chat.load(&Reading::default()).unwrap()).unwrap();
+        let index = chat.index(&loaded, &Reading::default()).unwrap();
+        places(numbers, &index)
             .unwrap()
-            .places(index.len())
-            .unwrap();
-        places
             .into_iter()
             .map(|place| index.message(place).unwrap().text().into_owned())
             .collect()

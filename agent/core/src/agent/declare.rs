@@ -12,7 +12,7 @@ use candour_wire::{RecordId, Sensitive, limits};
 use serde::Serialize;
 
 use super::{Agent, State, lock};
-use crate::declaration::{self, Draft, Preview};
+use crate::declaration::{self, Draft, Origin, Preview};
 use crate::error::AgentError;
 use crate::outbox::{Also, NewRecord, Summary};
 use crate::policy::SignedPolicy;
@@ -262,7 +262,7 @@ impl Agent {
         // A draft keeps its id, so that a declaration repeated after a crash is refused as the
         // same record instead of being made twice.
         let id = draft.unwrap_or_else(|| RecordId::make(self.now()));
-        let content = preview.into_content();
+        let (content, origins) = preview.into_parts();
         let attachments = content
             .attachments
             .iter()
@@ -287,7 +287,8 @@ impl Agent {
             ),
         };
         let also: Vec<Also> = draft.map(Also::DeleteDraft).into_iter().collect();
-        self.append(&mut state, id, body, Summary::new(&what, why), &also)
+        let summary = Summary::new(&what, why);
+        self.append_declaring(&mut state, id, body, summary, origins, &also)
     }
 
     /// The sealed file as the gateway knows it. It must be in the spool: a declaration whose file
@@ -340,6 +341,19 @@ impl Agent {
         summary: Summary,
         also: &[Also],
     ) -> Result<RecordId, AgentError> {
+        self.append_declaring(state, id, body, summary, Vec::new(), also)
+    }
+
+    /// Queues a record that declares the imported messages of these `origins`.
+    fn append_declaring(
+        &self,
+        state: &mut State,
+        id: RecordId,
+        body: Body,
+        summary: Summary,
+        origins: Vec<Origin>,
+        also: &[Also],
+    ) -> Result<RecordId, AgentError> {
         let now = self.now();
         let policy = state.policy.as_ref().map(SignedPolicy::policy);
         let mut also = also.to_vec();
@@ -358,6 +372,7 @@ impl Agent {
             policy,
             body,
             summary,
+            origins,
         };
         Ok(state.outbox.append(&record, &also)?)
     }

@@ -10,9 +10,9 @@ use candour_wire::{Code, Digest, RecordId, Sensitive};
 use self::contradiction::Statements;
 use super::report::{Advice, Finding, RecordState, SentItem, StatusReport, Verification};
 use super::{Agent, State, lock, read_json, readable, value};
-use crate::declaration::Draft;
+use crate::declaration::{Draft, Origin};
 use crate::error::AgentError;
-use crate::outbox::{Quarantined, StoredReceipt, Waiting};
+use crate::outbox::{Declared, Quarantined, StoredReceipt, Waiting};
 use crate::sync::SyncState;
 
 /// Most rows that one listing holds: years of use, and a bound all the same.
@@ -140,6 +140,22 @@ impl Agent {
             .collect();
         items.sort_by_key(|item| std::cmp::Reverse((item.created, item.id)));
         Ok(items)
+    }
+
+    /// Where each of these imported messages was declared on this phone; `None` where it was not.
+    /// In the order asked.
+    ///
+    /// What the holder has taken back or given up counts as not declared, and so does what lies so
+    /// far back that it is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the store or the key cannot be read.
+    pub fn already_declared(
+        &self,
+        origins: &[Origin],
+    ) -> Result<Vec<Option<Declared>>, AgentError> {
+        Ok(lock(&self.state).outbox.declared(origins)?)
     }
 
     /// Puts a record that was set aside at the end of its chain, to be sent again.

@@ -1,4 +1,5 @@
 mod damage;
+mod declared;
 mod enrol;
 mod files;
 
@@ -182,6 +183,7 @@ fn draft() -> Draft {
             text: "Agreed at £1.2m".into(),
             source_sha256: None,
             flags: vec![],
+            redactions: Vec::new(),
         }],
         ..Draft::default()
     }

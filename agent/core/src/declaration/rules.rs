@@ -7,13 +7,14 @@
 
 use candour_wire::content::{
     Capture, DeclarationContent, DeviceOwnership, Disappearing, Extent, Person, Significance, Text,
+    flag,
 };
 use candour_wire::policy::{Policy, above_official_sensitive};
 use candour_wire::time::MessageTime;
 use candour_wire::{Code, limits};
 use jiff::Timestamp;
 
-use super::{Draft, Present, Preview, Violation, Violations};
+use super::{Draft, Origin, Present, Preview, Violation, Violations, redact};
 
 /// How far ahead of the handset's clock a message may lie before it is called wrong: a day, so
 /// that another zone or a clock that is a little off refuses nothing.
@@ -102,6 +103,7 @@ pub fn check(
         found.add("participants", Code::ParticipantsRequired);
     }
     check_lengths(draft, &mut found);
+    check_messages(draft, &mut found);
     let occurred = occurred(draft, present.latest, &mut found);
 
     match (
@@ -122,30 +124,33 @@ pub fn check(
         ) if found.violations.is_empty() => {
             let within_days = policy.deadlines.declare_within_days;
             let late_days = late_days(&occurred, within_days, present.likely);
+            let mut content = DeclarationContent {
+                channel,
+                direction,
+                participants: draft.participants.clone(),
+                occurred,
+                capture: draft.capture.unwrap_or_else(|| capture(draft)),
+                device,
+                significance,
+                marking,
+                handling: draft.handling.clone(),
+                reason: draft.reason.clone(),
+                exceptional_circumstances: draft.exceptional_circumstances.clone(),
+                disappearing: draft.disappearing.unwrap_or(Disappearing::Unknown),
+                extent: draft.extent.unwrap_or(Extent::Extract),
+                declared_by,
+                on_behalf_of: draft.on_behalf_of.clone(),
+                messages: draft.messages.clone(),
+                substance: draft.substance.clone(),
+                attachments: draft.attachments.clone(),
+                source: draft.source.clone(),
+                late_days,
+            };
+            redact::unlink(&mut content);
             Ok(Preview {
+                content,
                 policy: policy.version,
-                content: DeclarationContent {
-                    channel,
-                    direction,
-                    participants: draft.participants.clone(),
-                    occurred,
-                    capture: draft.capture.unwrap_or_else(|| capture(draft)),
-                    device,
-                    significance,
-                    marking,
-                    handling: draft.handling.clone(),
-                    reason: draft.reason.clone(),
-                    exceptional_circumstances: draft.exceptional_circumstances.clone(),
-                    disappearing: draft.disappearing.unwrap_or(Disappearing::Unknown),
-                    extent: draft.extent.unwrap_or(Extent::Extract),
-                    declared_by,
-                    on_behalf_of: draft.on_behalf_of.clone(),
-                    messages: draft.messages.clone(),
-                    substance: draft.substance.clone(),
-                    attachments: draft.attachments.clone(),
-                    source: draft.source.clone(),
-                    late_days,
-                },
+                origins: origins(draft),
             })
         }
         _ => Err(Violations(found.violations)),
@@ -234,6 +239,16 @@ fn occurred(draft: &Draft, latest: Timestamp, found: &mut Found) -> Option<Messa
     Some(occurred)
 }
 
+/// Those of the messages that came from an export. A list that is longer than that of the messages
+/// is of other messages, and none is better than a wrong one.
+fn origins(draft: &Draft) -> Vec<Origin> {
+    if draft.origins.len() > draft.messages.len() {
+        Vec::new()
+    } else {
+        draft.origins.iter().copied().flatten().collect()
+    }
+}
+
 fn late_days(occurred: &MessageTime, within_days: u32, now: Timestamp) -> Option<u32> {
     let elapsed_s = now
         .as_second()
@@ -306,14 +321,32 @@ fn check_lengths(draft: &Draft, found: &mut Found) {
             format!("at most {} messages", limits::MESSAGES_MAX),
         );
     }
-    for message in &draft.messages {
-        found.at_most("messages", &message.text, limits::MESSAGE_MAX_CHARS);
-    }
     if draft.attachments.len() > limits::ATTACHMENTS_MAX {
         found.add_with(
             "attachments",
             Code::FieldTooLong,
             format!("at most {} files", limits::ATTACHMENTS_MAX),
         );
+    }
+}
+
+fn check_messages(draft: &Draft, found: &mut Found) {
+    for (message, number) in draft.messages.iter().zip(1_usize..) {
+        if message.flags.iter().any(|flag| flag == flag::TOO_LONG) {
+            found.add_with(
+                "messages",
+                Code::MessageTooLong,
+                format!("message {number} of the draft"),
+            );
+        } else {
+            found.at_most("messages", &message.text, limits::MESSAGE_MAX_CHARS);
+        }
+        if let Err(error) = redact::check(message) {
+            found.add_with(
+                "messages",
+                error.code(),
+                format!("message {number} of the draft: {error}"),
+            );
+        }
     }
 }

@@ -1,5 +1,5 @@
 use candour_wire::content::{
-    DeviceOwnership, Direction, Message, Participant, Person, Significance,
+    DeviceOwnership, Direction, Message, Participant, Person, Significance, flag,
 };
 use candour_wire::policy::Policy;
 use candour_wire::time::MessageTime;
@@ -52,6 +52,7 @@ fn complete() -> Draft {
             text: "Agreed at £1.2m".into(),
             source_sha256: None,
             flags: vec![],
+            redactions: Vec::new(),
         }],
         ..Draft::default()
     }
@@ -267,4 +268,59 @@ fn a_clock_that_is_known_to_be_ahead_calls_nothing_late_and_nothing_future() {
         ..complete()
     };
     assert!(check(&ahead, &policy(), Some(&holder()), present).is_ok());
+}
+
+#[test]
+fn a_preview_shows_redactions_as_they_will_be_declared() {
+    let mut draft = complete();
+    draft.messages[0].source_sha256 = Some(candour_wire::Digest::of(b"line"));
+    draft.messages.push(Message {
+        text: "Unchanged".into(),
+        source_sha256: Some(candour_wire::Digest::of(b"other line")),
+        ..draft.messages[0].clone()
+    });
+    draft.source = Some(Source {
+        format: "whatsapp_text".into(),
+        sha256: Some(candour_wire::Digest::of(b"file")),
+        messages: 3,
+        date_order: "dmy".into(),
+        date_order_basis: Some("over_twelve".into()),
+    });
+    let untouched = check(&draft, &policy(), Some(&holder()), now()).unwrap();
+    let source = |preview: &Preview| preview.content().source.clone().unwrap();
+    assert!(source(&untouched).sha256.is_some());
+
+    let passage = Passage {
+        range: occurrences(&draft.messages[0], "£1.2m").remove(0),
+        reason: candour_wire::content::RedactionReason::UnrelatedPrivate,
+        note: None,
+    };
+    draft.redact(0, &[passage]).unwrap();
+    let preview = check(&draft, &policy(), Some(&holder()), now()).unwrap();
+    let messages = &preview.content().messages;
+    assert_eq!(messages, &draft.messages);
+    // EXPOSE: the test's own words.
+    assert_eq!(messages[0].text.expose(), "Agreed at [redacted]");
+    assert_eq!(messages[0].source_sha256, None);
+    assert!(messages[1].source_sha256.is_some());
+    assert_eq!(source(&preview).sha256, None);
+    assert_eq!(source(&preview).messages, 3);
+    let json = serde_json::to_string(preview.content()).unwrap();
+    assert!(!json.contains("1.2m"), "{json}");
+
+    draft.messages[0].source_sha256 = Some(candour_wire::Digest::of(b"line"));
+    let preview = check(&draft, &policy(), Some(&holder()), now()).unwrap();
+    assert_eq!(preview.content().messages[0].source_sha256, None);
+
+    draft.messages[0].text = "Agreed at £1.2m".into();
+    assert_eq!(violations(&draft), [("messages", Code::RedactionInvalid)]);
+}
+
+#[test]
+fn what_is_too_long_to_be_one_message_is_not_declared() {
+    let mut draft = complete();
+    draft.messages[0].flags = vec!["one_off_author".into(), flag::TOO_LONG.into()];
+    assert_eq!(violations(&draft), [("messages", Code::MessageTooLong)]);
+    draft.messages[0].flags.pop();
+    assert!(check(&draft, &policy(), Some(&holder()), now()).is_ok());
 }

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use candour_wire::Digest;
 use candour_wire::record::AttachmentRef;
+use candour_wire::{Digest, RecordId};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,16 @@ pub(super) struct QuarantineRow {
     pub(super) at: Timestamp,
     pub(super) summary: Option<Summary>,
     pub(super) kept: Kept,
+}
+
+/// Which imported messages a record declares.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct DeclaredRow {
+    pub(super) at: Timestamp,
+    /// The record that it corrects.
+    pub(super) amends: Option<RecordId>,
+    /// The origins one after the other, base64.
+    pub(super) origins: String,
 }
 
 /// What is left of a record that was set aside.

@@ -10,6 +10,7 @@
 //! | quarantine | record id (16) ‖ kind (1) |
 //! | receipt | record id (16) ‖ kind (1) ‖ received, Unix ms (8) |
 //! | draft | draft id (16) |
+//! | declared | record id (16) |
 //!
 //! Numbers are big-endian. The *position* orders the queue and is not the sequence number: that
 //! is part of the signed record and changes when the record is chained anew.

@@ -129,7 +129,8 @@ impl Outbox {
         ])
     }
 
-    /// The holder gives up a record that was set aside. It is deleted.
+    /// The holder gives up a record that was set aside. It is deleted, and the messages that it
+    /// would have declared count as not declared.
     ///
     /// # Errors
     ///
@@ -139,10 +140,10 @@ impl Outbox {
             .index
             .set_aside_kind(id)
             .ok_or(OutboxError::Unknown(id))?;
-        self.commit(&[Change::Delete(
-            Table::Quarantine,
-            index::quarantine_key(id, kind),
-        )])
+        self.commit(&[
+            Change::Delete(Table::Quarantine, index::quarantine_key(id, kind)),
+            Self::forget(id),
+        ])
     }
 
     /// Sets rows of the outbox aside that do not open, with their values as they stand.

@@ -54,6 +54,7 @@ impl Outbox {
         self.check_room(put.value_bytes())?;
         let mut changes = self.also_changes(also)?;
         changes.push(put);
+        changes.extend(self.declared_changes(record)?);
         self.commit(&changes)?;
         self.tips.insert(key.stream(), row.head());
         self.sweep_quietly();

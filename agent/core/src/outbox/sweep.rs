@@ -10,12 +10,13 @@ const STEP_ROWS: usize = 8;
 const WIPE_ROWS: usize = 256;
 
 /// The tables whose rows are sealed.
-const SEALED: [Table; 5] = [
+const SEALED: [Table; 6] = [
     Table::Meta,
     Table::Draft,
     Table::Outbox,
     Table::Quarantine,
     Table::Receipt,
+    Table::Declared,
 ];
 
 /// How far the pass over all rows has come that seals the old ones anew. It starts over when the

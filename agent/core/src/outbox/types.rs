@@ -7,6 +7,8 @@ use candour_wire::{Code, Digest, RecordId, Sensitive, limits};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::declaration::Origin;
+
 /// How much may wait. Beyond it the holder is told; nothing is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -23,6 +25,10 @@ pub struct Limits {
     pub draft_bytes: usize,
     /// Bytes of sealed files that may wait. 1 GiB is ten of the largest.
     pub spool_bytes: u64,
+    /// Bytes on disk of what is remembered of declared messages; the oldest are forgotten first,
+    /// and offered again by their export. At some 60 bytes a message 16 MiB are more than 250,000
+    /// messages, a hundred a day for seven years, and are read through in a fraction of a second.
+    pub declared_bytes: u64,
 }
 
 impl Default for Limits {
@@ -34,6 +40,7 @@ impl Default for Limits {
             drafts: 1_000,
             draft_bytes: 2 * limits::CONTENT_MAX_BYTES,
             spool_bytes: 1 << 30,
+            declared_bytes: 16 << 20,
         }
     }
 }
@@ -76,6 +83,17 @@ pub struct NewRecord {
     pub body: Body,
     /// What the holder is shown of it.
     pub summary: Summary,
+    /// The imported messages that it declares.
+    pub origins: Vec<Origin>,
+}
+
+/// Where an imported message was declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    /// The declaration or amendment.
+    pub record: RecordId,
+    /// When it was made, by the handset's clock.
+    pub at: Timestamp,
 }
 
 /// A change that is made in the same commit as another.

@@ -18,17 +18,20 @@ pub enum Table {
     Quarantine,
     /// Receipts and what is known of the record, by record id.
     Receipt,
+    /// Which imported messages were declared, by record id.
+    Declared,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Meta,
         Self::Epoch,
         Self::Draft,
         Self::Outbox,
         Self::Quarantine,
         Self::Receipt,
+        Self::Declared,
     ];
 
     /// The table's name on disk. Rows are sealed to it, so it never changes.
@@ -41,6 +44,7 @@ impl Table {
             Self::Outbox => "outbox",
             Self::Quarantine => "quarantine",
             Self::Receipt => "receipt",
+            Self::Declared => "declared",
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::io::{Cursor, Read as _};
 
 use candour_import::{
-    ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options, conversations,
-    import, sniff,
+    Archive, ChatStream, Conversation, DateOrder, EmbeddedHeaders, Export, Format, Options,
+    conversations, import, import_files, import_pasted, list_sms, select_sms, sniff,
 };
 
 /// Most conversations of one input that are looked into, so that one input does not take minutes.
@@ -19,6 +19,28 @@ pub fn single(bytes: &[u8], format: Format) -> bool {
         return false;
     }
     any(bytes);
+    true
+}
+
+/// Reads the files in `bytes`, which a NUL separates, together if the first is `formats`' and says
+/// whether it was.
+pub fn several(bytes: &[u8], formats: &[Format]) -> bool {
+    let files: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
+    if !sniff(files[0]).is_some_and(|format| formats.contains(&format)) {
+        return false;
+    }
+    let whole = files.concat();
+    let listed = conversations(&files, &Options::default());
+    let ids = listed.iter().flatten().map(|one| Some(one.id.as_str()));
+    for conversation in std::iter::once(None).chain(ids).take(CHOSEN_MAX) {
+        let options = Options {
+            conversation,
+            ..Options::default()
+        };
+        if let Ok(chat) = import_files(&files, &options) {
+            check(&whole, &chat);
+        }
+    }
     true
 }
 
@@ -59,7 +81,7 @@ pub fn any(bytes: &[u8]) {
 }
 
 fn check(bytes: &[u8], chat: &Conversation<'_>) {
-    assert_eq!(chat.source(), bytes);
+    assert!(chat.sources().flatten().eq(bytes));
     let mut spans = Vec::new();
     for message in chat.messages() {
         let span = message.span();
@@ -79,11 +101,55 @@ fn check(bytes: &[u8], chat: &Conversation<'_>) {
     for pair in spans.windows(2) {
         assert!(pair[0].end <= pair[1].start, "messages do not overlap");
     }
-    if chat.format() == Format::WhatsAppText {
-        let starts = spans.first().map_or(bytes.len(), |span| span.start);
-        assert_eq!(starts, chat.preamble().len());
-        let together: usize = spans.iter().map(ExactSizeIterator::len).sum();
-        assert_eq!(starts + together, bytes.len(), "messages tile the source");
+    if matches!(chat.format(), Format::WhatsAppText | Format::Pasted) {
+        tiles(bytes, chat);
+    }
+}
+
+fn tiles(bytes: &[u8], chat: &Conversation<'_>) {
+    let starts = chat.messages().map(|message| message.span().start).min();
+    assert_eq!(starts.unwrap_or(bytes.len()), chat.preamble().len());
+    let together: usize = chat.messages().map(|message| message.span().len()).sum();
+    assert_eq!(
+        chat.preamble().len() + together,
+        bytes.len(),
+        "messages tile the source"
+    );
+}
+
+/// Reads `bytes` as e-mail, if they are. Says whether they were.
+pub fn mail(bytes: &[u8]) -> bool {
+    if !matches!(sniff(bytes), Some(Format::Eml | Format::Mbox)) {
+        return false;
+    }
+    any(bytes);
+    for embedded in [
+        EmbeddedHeaders::KeepInMessage,
+        EmbeddedHeaders::ReadAsMessages,
+    ] {
+        let options = Options {
+            embedded,
+            ..Options::default()
+        };
+        let chat = import(bytes, &options).expect("it was recognised");
+        check(bytes, &chat);
+        tiles(bytes, &chat);
+    }
+    true
+}
+
+/// Reads `bytes` as text that was pasted.
+pub fn pasted(bytes: &[u8]) {
+    for date_order in [None, Some(DateOrder::DayMonthYear)] {
+        let options = Options {
+            date_order,
+            ..Options::default()
+        };
+        if let Ok(chat) = import_pasted(bytes, &options) {
+            assert!(!chat.is_empty());
+            let _ = (chat.channel(), chat.format_name());
+            check(bytes, &chat);
+        }
     }
 }
 
@@ -108,22 +174,52 @@ fn in_parts(bytes: &[u8], options: Options<'_>, whole: Option<&Conversation<'_>>
     assert!(expected.next().is_none());
 }
 
-/// Opens `bytes` as an archive, reads its chat and inflates its files.
-pub fn archive(bytes: &[u8]) {
-    let Ok(mut export) = Export::open(Cursor::new(bytes)) else {
-        return;
-    };
-    let names: Vec<String> = export.attachments().map(|e| e.name.clone()).collect();
-    for name in names.iter().take(CHOSEN_MAX) {
-        if let Ok(mut reader) = export.attachment(name, ATTACHMENT_MAX_BYTES) {
-            let mut sink = Vec::new();
-            let _ = reader
-                .by_ref()
-                .take(ATTACHMENT_MAX_BYTES)
-                .read_to_end(&mut sink);
+/// Reads an export of text messages tag by tag, which must give what reading it whole gives.
+pub fn sms_in_parts(bytes: &[u8]) {
+    let whole = conversations(&[bytes], &Options::default()).ok();
+    assert_eq!(list_sms(bytes).ok(), whole);
+    for one in whole.iter().flatten().take(CHOSEN_MAX) {
+        let options = Options {
+            conversation: Some(&one.id),
+            ..Options::default()
+        };
+        let taken = select_sms(bytes, &one.id).expect("what is listed can be taken out");
+        let part = import(&taken.text, &options).expect("it can be read again");
+        let whole = import(bytes, &options).expect("what is listed can be chosen");
+        assert_eq!(part.title(), whole.title());
+        assert_eq!(part.caveats(), whole.caveats());
+        assert_eq!(part.len(), whole.len());
+        for (part, whole) in part.messages().zip(whole.messages()) {
+            assert_eq!(part.source(), whole.source());
+            assert_eq!(part.fingerprint(), whole.fingerprint());
+            assert!(part.doubts().eq(whole.doubts()));
         }
     }
-    if let Ok(text) = export.read_chat() {
-        any(&text);
+}
+
+/// Opens `bytes` as an archive, reads its chats and inflates its files.
+pub fn archive(bytes: &[u8]) {
+    let Ok(mut export) = Archive::open(Cursor::new(bytes)).and_then(Export::open) else {
+        return;
+    };
+    let names: Vec<String> = export.entries().iter().map(|e| e.name.clone()).collect();
+    let chats = export.chats().len();
+    assert!(chats > 0);
+    for chat in 0..chats.min(CHOSEN_MAX) {
+        for name in names.iter().take(CHOSEN_MAX) {
+            if let Ok(mut reader) = export.attachment(chat, name, ATTACHMENT_MAX_BYTES) {
+                let mut sink = Vec::new();
+                let _ = reader
+                    .by_ref()
+                    .take(ATTACHMENT_MAX_BYTES)
+                    .read_to_end(&mut sink);
+            }
+        }
+        if let Ok(files) = export.read(chat) {
+            let _ = export.import(chat, &files, &Options::default());
+            for file in &files {
+                any(file);
+            }
+        }
     }
 }

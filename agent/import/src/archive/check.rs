@@ -1,6 +1,5 @@
 //! Is an archive safe to open?
 
-use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,54 +9,10 @@ use zip::CompressionMethod;
 use zip::read::{ZipArchive, ZipFileEntry};
 use zip::result::ZipError;
 
-use super::{Entry, damaged};
+use super::damaged;
 use crate::ImportError;
-use crate::limits::{
-    ENTRIES_MAX, ENTRY_DEPTH_MAX, ENTRY_MAX_BYTES, ENTRY_NAME_MAX_BYTES, RATIO_FREE_BYTES,
-    RATIO_MAX,
-};
-
-/// Why an archive is not opened. Numbers are those of [`crate::limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum ArchiveRefusal {
-    /// It is no zip archive, or its directory cannot be read.
-    #[error("it is not a zip archive, or its directory is damaged")]
-    Unreadable,
-    /// More than [`ENTRIES_MAX`] entries.
-    #[error("it has more than {ENTRIES_MAX} entries")]
-    TooManyEntries,
-    /// An entry's name is longer than [`ENTRY_NAME_MAX_BYTES`], or not in a known encoding.
-    #[error("an entry's name is too long or unreadable")]
-    NameUnreadable,
-    /// An entry's name leads out of the archive (absolute, `..`, a drive, a backslash, a NUL).
-    #[error("an entry's name leads out of the archive")]
-    PathTraversal,
-    /// An entry lies under more than [`ENTRY_DEPTH_MAX`] folders.
-    #[error("an entry lies under more than {ENTRY_DEPTH_MAX} folders")]
-    TooDeep,
-    /// Two entries have one name.
-    #[error("two entries have the same name")]
-    DuplicateName,
-    /// An entry is a symbolic link.
-    #[error("an entry is a symbolic link")]
-    Symlink,
-    /// An entry is encrypted.
-    #[error("an entry is encrypted")]
-    Encrypted,
-    /// An entry is compressed in a way that no export uses.
-    #[error("an entry is compressed with a method other than deflate")]
-    Method,
-    /// An entry announces more than [`ENTRY_MAX_BYTES`].
-    #[error("an entry is larger than {ENTRY_MAX_BYTES} bytes")]
-    EntryTooLarge,
-    /// An entry inflates to more than [`RATIO_MAX`] times its size.
-    #[error("an entry inflates to more than {RATIO_MAX} times its size")]
-    Ratio,
-    /// Two entries share bytes.
-    #[error("two entries overlap")]
-    Overlap,
-}
+use crate::bundle::{Entry, Refusal, check_path};
+use crate::limits::{ENTRIES_MAX, ENTRY_PATH_MAX_BYTES, RATIO_FREE_BYTES, RATIO_MAX};
 
 /// Most bytes read while the directory is checked: 60,000 entries with names, times and paddings,
 /// in the directory and before each file's bytes, make some 30 MB.
@@ -97,10 +52,13 @@ impl<R: Seek> Seek for Metered<R> {
 #[error("the archive's directory is too large")]
 struct Spent;
 
+/// A file, and its place in the archive's directory.
+pub(super) type Listed = (usize, Entry);
+
 /// Reads and checks the directory, after making sure that it announces no more entries than are taken.
 pub(super) fn open<R: Read + Seek>(
     mut reader: R,
-) -> Result<(ZipArchive<Metered<R>>, Vec<Entry>), ImportError> {
+) -> Result<(ZipArchive<Metered<R>>, Vec<Listed>), ImportError> {
     end_records(&mut reader)?;
     let left = Arc::new(AtomicU64::new(DIRECTORY_MAX_BYTES));
     let metered = Metered {
@@ -114,95 +72,59 @@ pub(super) fn open<R: Read + Seek>(
     Ok((archive, entries))
 }
 
-/// Checks every entry and lists the files.
+/// Checks what only an archive can have, of every entry, and lists the files.
 fn entries<R: Read + Seek>(
     archive: &mut ZipArchive<Metered<R>>,
-) -> Result<Vec<Entry>, ImportError> {
+) -> Result<Vec<Listed>, ImportError> {
     if archive.len() > ENTRIES_MAX {
-        return Err(ArchiveRefusal::TooManyEntries.into());
+        return Err(Refusal::TooManyEntries.into());
     }
     if archive.has_duplicate_names() {
-        return Err(ArchiveRefusal::DuplicateName.into());
+        return Err(Refusal::DuplicateName.into());
     }
     let mut files = Vec::new();
-    let mut seen = HashSet::new();
     for position in 0..archive.len() {
         let entry = archive.by_index_data(position).map_err(refused)?;
         let name = check(&entry)?;
-        // Names that differ only in case are one file on a phone or a Mac.
-        if !seen.insert(name.to_lowercase()) {
-            return Err(ArchiveRefusal::DuplicateName.into());
-        }
-        if entry.is_file() {
-            files.push(Entry {
+        if entry.is_file() || entry.is_symlink() {
+            let file = Entry {
                 name,
                 bytes: entry.size(),
-                position,
-            });
+                is_link: entry.is_symlink(),
+            };
+            files.push((position, file));
+        } else {
+            check_path(name.strip_suffix('/').unwrap_or(&name))?;
         }
     }
     if archive.has_overlapping_entries().map_err(refused)? {
-        return Err(ArchiveRefusal::Overlap.into());
+        return Err(Refusal::Overlap.into());
     }
     Ok(files)
 }
 
-fn check(entry: &ZipFileEntry<'_>) -> Result<String, ArchiveRefusal> {
-    if entry.name_raw().len() > ENTRY_NAME_MAX_BYTES {
-        return Err(ArchiveRefusal::NameUnreadable);
+fn check(entry: &ZipFileEntry<'_>) -> Result<String, Refusal> {
+    if entry.name_raw().len() > ENTRY_PATH_MAX_BYTES {
+        return Err(Refusal::NameUnreadable);
     }
     let name = entry
         .name()
-        .map_err(|_| ArchiveRefusal::NameUnreadable)?
+        .map_err(|_| Refusal::NameUnreadable)?
         .into_owned();
-    safe_path(&name)?;
-    if entry.is_symlink() {
-        return Err(ArchiveRefusal::Symlink);
-    }
     if entry.encrypted() {
-        return Err(ArchiveRefusal::Encrypted);
+        return Err(Refusal::Encrypted);
     }
     if !matches!(
         entry.compression(),
         CompressionMethod::Stored | CompressionMethod::Deflated
     ) {
-        return Err(ArchiveRefusal::Method);
-    }
-    if entry.size() > ENTRY_MAX_BYTES {
-        return Err(ArchiveRefusal::EntryTooLarge);
+        return Err(Refusal::Method);
     }
     let most = entry.compressed_size().saturating_mul(RATIO_MAX);
     if entry.size() > RATIO_FREE_BYTES && entry.size() > most {
-        return Err(ArchiveRefusal::Ratio);
+        return Err(Refusal::Ratio);
     }
     Ok(name)
-}
-
-/// Whether a path stays inside its folder, on any system.
-pub(crate) fn is_safe_path(path: &str) -> bool {
-    safe_path(path).is_ok()
-}
-
-/// Whether a name stays inside the folder it would be unpacked to, on any system.
-fn safe_path(name: &str) -> Result<(), ArchiveRefusal> {
-    let path = name.strip_suffix('/').unwrap_or(name);
-    if path.contains(['\\', '\0']) {
-        return Err(ArchiveRefusal::PathTraversal);
-    }
-    let mut depth = 0_usize;
-    for part in path.split('/') {
-        // An empty part is an absolute path or a doubled slash; `C:` is a drive on Windows.
-        let drive = part.len() == 2 && part.ends_with(':');
-        if part.is_empty() || part == "." || part == ".." || drive {
-            return Err(ArchiveRefusal::PathTraversal);
-        }
-        depth += 1;
-    }
-    if depth > ENTRY_DEPTH_MAX + 1 {
-        Err(ArchiveRefusal::TooDeep)
-    } else {
-        Ok(())
-    }
 }
 
 /// Looks at every end record that the archive reader could take (APPNOTE 4.3.16: in the last
@@ -242,7 +164,7 @@ fn end_records<R: Read + Seek>(reader: &mut R) -> Result<(), ImportError> {
             locator.filter(|at| tail.get(*at..).is_some_and(|l| l.starts_with(LOCATOR)))
         else {
             if count > ENTRIES_MAX as u64 {
-                return Err(ArchiveRefusal::TooManyEntries.into());
+                return Err(Refusal::TooManyEntries.into());
             }
             continue;
         };
@@ -256,15 +178,15 @@ fn end_records<R: Read + Seek>(reader: &mut R) -> Result<(), ImportError> {
                 tail.get(*at..)
                     .is_some_and(|record| record.starts_with(END64))
             })
-            .ok_or(ArchiveRefusal::Unreadable)?;
+            .ok_or(Refusal::Unreadable)?;
         if number(&tail, record + 32, 8).is_none_or(|count| count > ENTRIES_MAX as u64) {
-            return Err(ArchiveRefusal::TooManyEntries.into());
+            return Err(Refusal::TooManyEntries.into());
         }
     }
     if found {
         Ok(())
     } else {
-        Err(ArchiveRefusal::Unreadable.into())
+        Err(Refusal::Unreadable.into())
     }
 }
 
@@ -282,11 +204,11 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
 fn refused(error: ZipError) -> ImportError {
     match error {
         ZipError::Io(error) if error.get_ref().is_some_and(|source| source.is::<Spent>()) => {
-            ArchiveRefusal::TooManyEntries.into()
+            Refusal::TooManyEntries.into()
         }
         ZipError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
             damaged(ZipError::Io(error))
         }
-        _ => ArchiveRefusal::Unreadable.into(),
+        _ => Refusal::Unreadable.into(),
     }
 }

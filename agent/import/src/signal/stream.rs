@@ -5,35 +5,14 @@
 
 use std::io::{BufRead, Read as _};
 
-use candour_wire::Digest;
-use ring::digest::{Context, SHA256};
-
+use super::Frame;
 use super::recipient::Recipients;
 use super::survey::Survey;
-use super::{Frame, bom};
+use crate::files::bom;
 use crate::json::{Broken, Value};
 use crate::limits::{LINE_MAX_BYTES, TEXT_MAX_BYTES};
-use crate::{ImportError, Summary};
-
-/// One chat of a Signal export.
-pub struct SignalChat {
-    /// A smaller export of this chat alone, for [`import`](crate::import()). Holds its messages'
-    /// lines as they are, and no keys.
-    pub text: Vec<u8>,
-    /// SHA-256 of the file that it was taken from.
-    pub sha256: Digest,
-    /// How many bytes that file has.
-    pub bytes: u64,
-}
-
-impl std::fmt::Debug for SignalChat {
-    /// Without the text.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignalChat")
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
-    }
-}
+use crate::selected::Meter;
+use crate::{ImportError, SelectedChat, Summary};
 
 /// Lists the chats of a `main.jsonl` of any size that have messages, in the order of their first.
 ///
@@ -70,13 +49,13 @@ pub fn list_signal(reader: impl BufRead) -> Result<Vec<Summary>, ImportError> {
 /// # Errors
 ///
 /// As [`list_signal`], and [`ImportError::NoSuchConversation`] when no message is of that chat.
-pub fn select_signal(reader: impl BufRead, id: &str) -> Result<SignalChat, ImportError> {
+pub fn select_signal(reader: impl BufRead, id: &str) -> Result<SelectedChat, ImportError> {
     let mut text = Vec::new();
-    let mut sha256 = Context::new(&SHA256);
+    let mut meter = Meter::new();
     let mut found = false;
     let (mut damaged, mut cut_off) = (false, false);
-    let bytes = each_line(reader, |line, ended| {
-        sha256.update(line);
+    each_line(reader, |line, ended| {
+        meter.add(line);
         match Frame::read(line.get(bom(line)..).unwrap_or(line), Some(id.as_bytes())) {
             Ok(Frame::Item(_)) => {
                 found = true;
@@ -106,23 +85,15 @@ pub fn select_signal(reader: impl BufRead, id: &str) -> Result<SignalChat, Impor
     if cut_off {
         text.push(b'{');
     }
-    let mut digest = Digest([0; 32]);
-    digest.0.copy_from_slice(sha256.finish().as_ref());
-    Ok(SignalChat {
-        text,
-        sha256: digest,
-        bytes,
-    })
+    Ok(meter.chat(text))
 }
 
-/// Gives every line to `take`, with its line ending and whether it has one; returns how many bytes
-/// there were.
+/// Gives every line to `take`, with its line ending and whether it has one.
 fn each_line(
     mut reader: impl BufRead,
     mut take: impl FnMut(&[u8], bool) -> Result<(), ImportError>,
-) -> Result<u64, ImportError> {
+) -> Result<(), ImportError> {
     let mut line = Vec::new();
-    let mut bytes = 0_u64;
     loop {
         line.clear();
         reader
@@ -131,7 +102,7 @@ fn each_line(
             .read_until(b'\n', &mut line)
             .map_err(ImportError::Damaged)?;
         if line.is_empty() {
-            return Ok(bytes);
+            return Ok(());
         }
         if line.len() > LINE_MAX_BYTES {
             return Err(ImportError::TooLarge {
@@ -139,7 +110,6 @@ fn each_line(
                 max: LINE_MAX_BYTES as u64,
             });
         }
-        bytes += line.len() as u64;
         take(&line, line.ends_with(b"\n"))?;
     }
 }

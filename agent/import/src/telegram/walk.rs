@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::bom;
 use super::message::Read;
+use crate::files::bom;
 use crate::json::{Broken, Cursor, Value};
 use crate::limits::PEOPLE_MAX;
 use crate::{Caveat, ImportError};

@@ -154,5 +154,17 @@ impl Page {
         // EXPOSE: as above.
         let text = message.text.expose().replace('\n', "\n  ");
         self.0.push_str(&format!("[{at}] {author}:\n  {text}\n"));
+        if !message.flags.is_empty() {
+            let flags = message.flags.join(", ").replace('_', " ");
+            self.0.push_str(&format!("  (remarks: {flags})\n"));
+        }
+        for (redaction, number) in message.redactions.iter().zip(1_usize..) {
+            // EXPOSE: as above.
+            let note = redaction.note.as_ref().map(|note| note.expose().as_str());
+            let why = redaction.reason.label();
+            let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+            self.0
+                .push_str(&format!("  (redaction {number}, {why}{note})\n"));
+        }
     }
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use candour_wire::api::RecordResult;
 use candour_wire::chain::Head;
-use candour_wire::content::{Attachment, Message, Person};
+use candour_wire::content::{Attachment, Message, Person, Redaction, RedactionReason};
 use candour_wire::record::{self, AttachmentRef, Declaration, Stream};
 use candour_wire::{Digest, HandsetId, attachment};
 use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
@@ -14,7 +14,7 @@ use crate::files::DataDir;
 use crate::gateway::token_digest;
 use crate::store::{Batch, EnrolRequest, NewToken, Piece, Store as _, Verified};
 
-const SECRET: &str = "the Chancellor said\u{1b}[2J yes";
+const SECRET: &str = "[redacted]: the Chancellor said\u{1b}[2J yes";
 const FILE: &[u8] = b"a photograph of a whiteboard";
 
 /// A data directory with one declaration that has one file.
@@ -182,7 +182,12 @@ fn declaration(context: &Context, handset: &HandsetId) -> (RecordId, (Body, Vec<
             author: Some("Sam".into()),
             text: SECRET.into(),
             source_sha256: None,
-            flags: vec![],
+            flags: vec!["time_runs_back".into()],
+            redactions: vec![Redaction {
+                at: 0,
+                reason: RedactionReason::Other,
+                note: Some("A patient's name".into()),
+            }],
         }],
         substance: None,
         attachments: vec![Attachment {
@@ -286,6 +291,8 @@ fn what_is_shown_is_the_declaration_without_what_could_fool_a_terminal() {
         "Channel       whatsapp",
         "Took place    2026-11-20 14:30 Europe/London",
         "Declared by   Priya, Private secretary",
+        "  (remarks: time runs back)",
+        "  (redaction 1, Another reason: A patient's name)",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }

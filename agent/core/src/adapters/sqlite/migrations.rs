@@ -7,7 +7,7 @@ use super::store_error;
 use crate::ports::StoreError;
 
 /// Step *n* makes format *n* + 1 of format *n*.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // 1: the six tables of the first release.
     "CREATE TABLE meta (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;
      CREATE TABLE epoch (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -15,6 +15,8 @@ const STEPS: [&str; 1] = [
      CREATE TABLE outbox (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;
      CREATE TABLE quarantine (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;
      CREATE TABLE receipt (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;",
+    // 2: which imported messages were declared.
+    "CREATE TABLE declared (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;",
 ];
 
 /// The newest format, which this version writes.

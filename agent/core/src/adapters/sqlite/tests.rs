@@ -275,7 +275,22 @@ fn a_store_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
-fn version_1_of_the_schema_is_frozen() {
+fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    let home = Home::new();
+    let mut store = home.open();
+    store.apply(&[put(b"a", b"1")]).unwrap();
+    store
+        .connection
+        .execute_batch("DROP TABLE declared; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(store);
+    let store = home.open();
+    assert_eq!(store.get(Table::Meta, b"a").unwrap(), Some(b"1".to_vec()));
+    assert_eq!(store.usage(Table::Declared).unwrap(), Usage::default());
+}
+
+#[test]
+fn version_2_of_the_schema_is_frozen() {
     let home = Home::new();
     let store = home.open();
     let mut statement = store
@@ -287,7 +302,16 @@ fn version_1_of_the_schema_is_frozen() {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    let expected: Vec<String> = ["draft", "epoch", "meta", "outbox", "quarantine", "receipt"]
+    let tables = [
+        "declared",
+        "draft",
+        "epoch",
+        "meta",
+        "outbox",
+        "quarantine",
+        "receipt",
+    ];
+    let expected: Vec<String> = tables
         .map(|table| {
             format!(
                 "CREATE TABLE {table} (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT"
@@ -297,10 +321,7 @@ fn version_1_of_the_schema_is_frozen() {
     assert_eq!(schema, expected, "a new format needs a new step");
     let mut names = Table::ALL.map(Table::as_str);
     names.sort_unstable();
-    assert_eq!(
-        names,
-        ["draft", "epoch", "meta", "outbox", "quarantine", "receipt"]
-    );
+    assert_eq!(names, tables);
 }
 
 #[test]

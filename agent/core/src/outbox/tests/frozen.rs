@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::outbox::format::{QuarantineRow, WaitingRow, from_bytes, to_bytes};
+use crate::outbox::format::{DeclaredRow, QuarantineRow, WaitingRow, from_bytes, to_bytes};
 use crate::outbox::index::{WaitingKey, decode_id_key, quarantine_key, receipt_key, received_of};
 use crate::outbox::{ChainState, StoredReceipt};
 
@@ -41,6 +41,13 @@ fn rows_read_and_write_as_they_did() {
     ));
     frozen::<StoredReceipt>(&format!(
         r#"{{"id":"{}","kind":"declaration","seq":2,"created":"{CREATED}","policy":3,"jws_sha256":"{DIGEST}","size":700,"received":"{CREATED}","index":5,"salt":"AAAAAAAAAAAAAAAAAAAAAA","path":"","checkpoint":"note","summary":{SUMMARY}}}"#,
+        id()
+    ));
+    frozen::<DeclaredRow>(&format!(
+        r#"{{"at":"{CREATED}","amends":null,"origins":"AAECAw=="}}"#
+    ));
+    frozen::<DeclaredRow>(&format!(
+        r#"{{"at":"{CREATED}","amends":"{}","origins":""}}"#,
         id()
     ));
     frozen::<ChainState>(&format!(

@@ -2,12 +2,13 @@
 //!
 //! The model knows what the caller was told. Whatever happens: a record that was acknowledged is
 //! in one place of three (it waits, it is set aside, it has a receipt), a receipt is for bytes
-//! that the server has, the server has each record once, and in the end everything arrives.
+//! that the server has, the server has each record once, its messages are known as declared, and
+//! in the end everything arrives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use candour_wire::record::{Kind, Stream};
-use candour_wire::{Code, RecordId};
+use candour_wire::{Code, Digest, RecordId};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -15,6 +16,7 @@ use super::damage::damage;
 use super::world::{Handset, Server, Synced, assert_chain, declaration, inventory, sync};
 use crate::adapters::memory::{Fault, MemoryStore};
 use crate::adapters::sqlite::SqliteStore;
+use crate::declaration::{Origin, Origins};
 use crate::outbox::{Outbox, OutboxError};
 use crate::ports::{Store, Table};
 
@@ -92,6 +94,8 @@ struct Model<'a> {
     outbox: Option<Outbox>,
     /// What the caller was told is safe.
     acknowledged: BTreeMap<RecordId, Kind>,
+    /// The message of each declaration that was tried.
+    messages: BTreeMap<RecordId, Origin>,
     damaged: BTreeSet<RecordId>,
     conflicts: BTreeSet<RecordId>,
 }
@@ -100,13 +104,14 @@ impl<'a> Model<'a> {
     fn new(disk: &'a dyn Disk) -> Self {
         let handset = Handset::new();
         let server = Server::new(&handset);
-        let (acknowledged, damaged, conflicts) = Default::default();
+        let (acknowledged, messages, damaged, conflicts) = Default::default();
         let mut model = Self {
             handset,
             server,
             disk,
             outbox: None,
             acknowledged,
+            messages,
             damaged,
             conflicts,
         };
@@ -189,7 +194,12 @@ impl<'a> Model<'a> {
     }
 
     fn append(&mut self, body: candour_wire::record::Body) -> Result<(), OutboxError> {
-        let record = self.handset.record(body);
+        let mut record = self.handset.record(body);
+        if record.body.kind() == Kind::Declaration {
+            let message = Origins::default().next(Digest::of(record.id.as_bytes()));
+            record.origins.push(message);
+            self.messages.insert(record.id, message);
+        }
         let id = self.outbox().append(&record, &[])?;
         assert_eq!(id, record.id);
         assert_eq!(self.acknowledged.insert(id, record.body.kind()), None);
@@ -245,6 +255,15 @@ impl<'a> Model<'a> {
                 outbox.kind_of(*id).unwrap(),
                 Some(*kind),
                 "an acknowledged record is lost"
+            );
+        }
+        let tried: Vec<Origin> = self.messages.values().copied().collect();
+        let declared = outbox.declared(&tried).unwrap();
+        for (id, declared) in self.messages.keys().zip(declared) {
+            assert_eq!(
+                declared.map(|declared| declared.record),
+                outbox.kind_of(*id).unwrap().map(|_| *id),
+                "a message counts as declared if and only if its record is here"
             );
         }
         let counts = outbox.counts().unwrap();

@@ -80,6 +80,7 @@ impl Handset {
             policy: 3,
             body,
             summary,
+            origins: Vec::new(),
         }
     }
 }

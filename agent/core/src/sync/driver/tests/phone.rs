@@ -144,6 +144,7 @@ impl Phone {
             policy: 1,
             body,
             summary: Summary::new("a few words", "declared by you"),
+            origins: Vec::new(),
         }
     }
 

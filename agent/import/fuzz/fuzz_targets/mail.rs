@@ -1,0 +1,11 @@
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    if candour_import_fuzz::mail(bytes) {
+        Corpus::Keep
+    } else {
+        Corpus::Reject
+    }
+});
