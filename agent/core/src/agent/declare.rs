@@ -18,7 +18,6 @@ use crate::outbox::{Also, NewRecord, Summary};
 use crate::policy::SignedPolicy;
 use crate::ports::{SpoolFile, StoreError};
 use crate::sync::SyncState;
-use crate::sync::backoff::Jitter;
 use crate::wiped;
 
 impl Agent {
@@ -347,7 +346,7 @@ impl Agent {
         if sync.bring_forward(
             now,
             policy.map(|policy| &policy.schedule),
-            &mut Jitter::from_system(),
+            &mut self.jitter(),
         ) {
             also.push(sync.as_change());
         }

@@ -14,7 +14,6 @@ use crate::error::AgentError;
 use crate::identity::{self, Department, Identity, trust};
 use crate::outbox::{Also, Outbox, OutboxError};
 use crate::ports::{Document, Endpoint, Request, Response, Transport, TransportError};
-use crate::sync::backoff::Jitter;
 use crate::sync::{
     self, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncReport, SyncState,
 };
@@ -206,7 +205,7 @@ impl Agent {
             outbox: Arc::clone(&self.state),
             identity,
             policy,
-            jitter: Jitter::from_system(),
+            jitter: self.jitter(),
             deadline,
         };
         let report = sync::run(session).await?;
