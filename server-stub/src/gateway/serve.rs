@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::listener::Listener;
+use super::listener::{Door, Handsets, Listener, Patience};
+use super::places::Places;
 use super::tls::{self, ServerCertificate, TlsError};
 use super::{Gateway, follow};
 use crate::config::Config;
@@ -78,12 +79,12 @@ pub async fn serve(
         Arc::clone(&gateway.enrolled),
     )?;
     let public = Listener {
-        tls: Some(TlsAcceptor::from(Arc::new(public_tls))),
+        door: Door::Open(TlsAcceptor::from(Arc::new(public_tls))),
         ..listener(&gateway, config, "public", gateway.public_routes())
     };
+    let handset_tls = TlsAcceptor::from(Arc::new(handset_tls));
     let handset = Listener {
-        tls: Some(TlsAcceptor::from(Arc::new(handset_tls))),
-        identified: true,
+        door: Door::Enrolled(handset_tls, Handsets::new(config)),
         ..listener(&gateway, config, "handset", gateway.handset_routes())
     };
     let ops = listener(&gateway, config, "ops", gateway.ops_routes());
@@ -144,10 +145,13 @@ fn listener(
 ) -> Listener {
     Listener {
         name,
-        tls: None,
-        identified: false,
+        door: Door::Clear,
         routes,
-        connections_max: config.connections_max,
+        strangers: Arc::new(Places::new(
+            config.strangers_max,
+            config.strangers_per_address,
+        )),
+        patience: Patience::new(config),
         metrics: Arc::clone(&gateway.metrics),
     }
 }
