@@ -264,12 +264,9 @@ impl Agent {
             .as_ref()
             .map(|signed| signed.policy().retention.handset_receipt_days)
         {
-            let before = self
-                .now()
-                .saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
-            state
-                .outbox
-                .prune_receipts(before.unwrap_or(Timestamp::MIN))?;
+            let sync = SyncState::load(&mut state.outbox)?;
+            let kept = receipts_kept_from(&sync, days);
+            state.outbox.prune_receipts(kept)?;
         }
         self.remove_unneeded(&mut state, &report.delivered_files)
     }
@@ -362,6 +359,16 @@ impl Agent {
         let likely = if sync.clock_wrong { passed } else { latest };
         Present { likely, latest }
     }
+}
+
+/// From when on receipts are kept. By the department's time: a clock that is years ahead would
+/// otherwise throw away receipts as they come, and with them what the holder can see, prove and
+/// correct.
+pub(super) fn receipts_kept_from(sync: &SyncState, days: u32) -> Timestamp {
+    let days = SignedDuration::from_hours(24 * i64::from(days));
+    trust::known_to_have_passed(sync.signed_time)
+        .saturating_sub(days)
+        .unwrap_or(Timestamp::MIN)
 }
 
 /// A connection that could not even be prepared. As a transport it makes the sync fail as one that
