@@ -18,6 +18,7 @@ pub mod pki;
 pub mod program;
 pub mod proxy;
 pub mod raw;
+pub mod simulate;
 pub mod small_disk;
 pub mod wait;
 

@@ -4,6 +4,8 @@
 //! ```text
 //! candour-tests server …   as `candour-server …`
 //! candour-tests demo …     as `candour demo …`, with this program as the server
+//! candour-tests simulate … phones, network and gateway under seeded faults; see
+//!                          [`candour_tests::simulate`]
 //! candour-tests …          as `candour …`; `agent` may stand before it
 //! ```
 //!
@@ -24,6 +26,10 @@ fn main() -> ExitCode {
             candour_server::run(args)
         }
         Some("demo") => demo(args),
+        Some("simulate") => {
+            args.remove(1);
+            candour_tests::simulate::run(args)
+        }
         Some("agent") => {
             args.remove(1);
             agent(args)
