@@ -16,14 +16,18 @@ mod demo;
 mod departments;
 mod enrolment;
 mod est_by_curl;
+mod exhaustion;
 mod faults;
 mod kill;
 mod log;
+mod lying_handset;
+mod lying_server;
 mod network;
 mod policy;
 mod posture;
 mod privacy;
 mod records;
+mod scan;
 mod tls;
 
 use candour_tests::{Department, Program};
