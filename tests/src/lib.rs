@@ -20,6 +20,7 @@ pub mod program;
 pub mod proxy;
 pub mod raw;
 pub mod scan;
+pub mod simulate;
 pub mod small_disk;
 pub mod wait;
 
