@@ -300,7 +300,7 @@ impl World {
             Served::Died => {
                 self.say(format_args!(
                     "server: it died over {}",
-                    outgoing.request.path
+                    Self::name(outgoing)
                 ));
                 self.site.crash();
                 Err(TransportError::Unreachable("cut off".to_owned()))

@@ -1,6 +1,7 @@
 //! The outbox against a server that follows the rules of the wire.
 
 mod damage;
+mod disks;
 mod epochs;
 mod frozen;
 mod model;
