@@ -22,6 +22,7 @@ pub mod raw;
 pub mod scan;
 pub mod simulate;
 pub mod small_disk;
+pub mod torture;
 pub mod wait;
 
 pub use cli::AgentCli;

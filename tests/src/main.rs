@@ -6,6 +6,7 @@
 //! candour-tests demo …     as `candour demo …`, with this program as the server
 //! candour-tests simulate … phones, network and gateway under seeded faults; see
 //!                          [`candour_tests::simulate`]
+//! candour-tests torture …  trials that take long; see [`candour_tests::torture`]
 //! candour-tests …          as `candour …`; `agent` may stand before it
 //! ```
 //!
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
         Some("simulate") => {
             args.remove(1);
             candour_tests::simulate::run(args)
+        }
+        Some("torture") => {
+            args.remove(1);
+            candour_tests::torture::run(args)
         }
         Some("agent") => {
             args.remove(1);

@@ -25,6 +25,7 @@ mod lying_server;
 mod network;
 mod policy;
 mod posture;
+mod power_cut;
 mod privacy;
 mod records;
 mod scan;
