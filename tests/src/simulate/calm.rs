@@ -25,7 +25,7 @@ impl World {
             }
         }
         if self.site.hooks.has_failed() || self.site.hooks.is_dead() {
-            self.site.crash();
+            self.crash_server();
         }
         self.site.start().await;
         self.site.follow_enrolment().await;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use self::ledger::Ledger;
 use super::control::{Control, Rule};
 use super::history::has_content;
-use super::holder::{Item, Told};
+use super::item::{Item, Told};
 use super::world::World;
 
 impl World {
@@ -162,7 +162,8 @@ impl World {
                         .refused
                         .as_ref()
                         .map_or("", |advice| advice.code.as_str());
-                    let excused = self.files_lost && code == "attachment_unreadable";
+                    let excused = self.files_lost
+                        && matches!(code, "attachment_unreadable" | "plane_refused");
                     if !excused {
                         let detail = format!("a {:?} of phone {p} is set aside: {code}", item.kind);
                         found.push((Rule::QuarantineIsEmpty, detail));
@@ -177,6 +178,10 @@ impl World {
     /// has lost a file and leaves out a record that the server may or may not have.
     fn check_anomalies(&self, ledger: &Ledger, found: &mut Vec<(Rule, String)>) {
         let stale = |code: &str| {
+            // A correction of a declaration that could not be sent.
+            if self.files_lost && code == "plane_refused" {
+                return true;
+            }
             (self.stray_batches > 0 || self.files_lost)
                 && matches!(
                     code,
@@ -197,7 +202,7 @@ impl World {
         for malformed in &self.history.malformed {
             found.push((
                 Rule::ErrorsAreExplained,
-                format!("{malformed} cannot be read"),
+                format!("a reply is odd: {malformed}"),
             ));
         }
         for (p, phone) in self.phones.iter().enumerate() {

@@ -106,6 +106,7 @@ const REQUIRED: &[&str] = &[
     "refused: sequence_gap",
     "path: 503",
     "path: 507",
+    "server: a piece half written at a crash",
     "server: busy",
     "server: crash after append",
     "server: crash after certificate_issued",

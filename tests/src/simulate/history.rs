@@ -45,7 +45,8 @@ pub(super) struct History {
     pub(super) leaks: Vec<String>,
     /// Codes of the refusals, by how often.
     pub(super) refused: Coverage,
-    /// Replies that could not be understood.
+    /// Replies that could not be understood, and those by which the gateway says that it has a
+    /// fault.
     pub(super) malformed: Vec<String>,
 }
 
@@ -59,6 +60,10 @@ impl History {
         match reply.status {
             503 => met.hit("path: 503"),
             507 => met.hit("path: 507"),
+            500 => {
+                let body = String::from_utf8_lossy(&reply.body);
+                self.malformed.push(format!("{}: {body}", request.path));
+            }
             403 => met.hit("path: refused by standing"),
             _ => {}
         }

@@ -65,7 +65,7 @@ pub(super) enum Driven {
     /// It waits for the network.
     Waits,
     /// It is done.
-    Done(Done),
+    Done(Box<Done>),
     /// Nothing happened for a minute of real time.
     Stuck,
 }
@@ -195,7 +195,7 @@ impl Phone {
         match tokio::time::timeout(Duration::from_secs(60), driven).await {
             Ok(Ok(done)) => {
                 self.running = None;
-                Driven::Done(done)
+                Driven::Done(Box::new(done))
             }
             Ok(Err(outgoing)) => {
                 *flight = Some(Flight {

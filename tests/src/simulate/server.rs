@@ -5,6 +5,7 @@
 //! what SQLite recovers is what was committed and no more.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
@@ -236,10 +237,13 @@ impl Site {
         }
     }
 
-    /// Ends at once. What was committed is what the next start finds.
-    pub(super) fn crash(&mut self) {
+    /// Ends at once. What was committed is what the next start finds, and behind what has arrived
+    /// of sealed files there may be some bytes of a piece that was being written.
+    ///
+    /// Returns how many files were left like that.
+    pub(super) fn crash(&mut self, torn: bool) -> u64 {
         let Some(running) = self.running.take() else {
-            return;
+            return 0;
         };
         let before = match self.control {
             Some(Control::ServerForgets) => self.earlier(),
@@ -249,6 +253,27 @@ impl Site {
         let after = self.database();
         copy_database(&before, &after);
         drop(running);
+        if torn { self.tear_files() } else { 0 }
+    }
+
+    fn tear_files(&self) -> u64 {
+        let parts = fs::read_dir(self.attachments())
+            .into_iter()
+            .flatten()
+            .flatten();
+        let parts = parts.flat_map(|dir| fs::read_dir(dir.path()).into_iter().flatten().flatten());
+        let mut torn = 0;
+        for part in parts.map(|file| file.path()) {
+            if part
+                .extension()
+                .is_some_and(|extension| extension == "part")
+            {
+                let file = fs::OpenOptions::new().append(true).open(part);
+                let written = file.and_then(|mut file| file.write_all(&[0xaa; 4_321]));
+                torn += u64::from(written.is_ok());
+            }
+        }
+        torn
     }
 
     fn earlier(&self) -> PathBuf {

@@ -17,7 +17,7 @@ use super::coverage::Coverage;
 use super::disk::Condition;
 use super::forger::Forger;
 use super::history::History;
-use super::holder::Item;
+use super::item::Item;
 use super::keys::PHONES_MAX;
 use super::network::{Door, Outgoing};
 use super::phone::{Done, Driven, Phone};
@@ -146,7 +146,7 @@ impl World {
         match self.phones[p].drive().await {
             Driven::Waits => {}
             Driven::Stuck => self.accuse(Rule::ErrorsAreExplained, format!("phone {p} is stuck")),
-            Driven::Done(done) => self.done(p, done),
+            Driven::Done(done) => self.done(p, *done),
         }
         let slow = self.phones[p].keys.take_slow_signatures();
         self.met.add("agent: key slow", slow);
@@ -173,7 +173,7 @@ impl World {
             Err(error) => {
                 let code = error.code();
                 self.say(format_args!("phone {p}: failed with {code}"));
-                if !failed && !super::holder::explained(code) {
+                if !failed && !super::item::explained(code) {
                     let detail = format!("phone {p}: {code}: {error}");
                     self.accuse(Rule::ErrorsAreExplained, detail);
                 }
@@ -293,7 +293,7 @@ impl World {
                 }
                 if self.site.hooks.has_failed() {
                     self.say(format_args!("server: its store has failed, so it ends"));
-                    self.site.crash();
+                    self.crash_server();
                 }
                 Ok(reply)
             }
@@ -302,7 +302,7 @@ impl World {
                     "server: it died over {}",
                     Self::name(outgoing)
                 ));
-                self.site.crash();
+                self.crash_server();
                 Err(TransportError::Unreachable("cut off".to_owned()))
             }
             Served::Refused(error) => {
@@ -312,6 +312,14 @@ impl World {
                 Err(error)
             }
         }
+    }
+
+    /// The gateway's machine loses everything that was not committed.
+    pub(super) fn crash_server(&mut self) {
+        let torn = self.rng.bool();
+        let torn = self.site.crash(torn);
+        self.met
+            .add("server: a piece half written at a crash", torn);
     }
 
     fn forged(&mut self, request: &Request) -> Option<Response> {

@@ -11,7 +11,7 @@ use candour_wire::seal::{self, SealContext};
 use super::ledger::{Ledger, Row};
 use crate::simulate::control::Rule;
 use crate::simulate::history::{PLANTED, payload, sha256};
-use crate::simulate::holder::{Item, Told};
+use crate::simulate::item::{Item, Told};
 use crate::simulate::server::{DEPARTMENTS, KEYS, department};
 
 type Found = Vec<(Rule, String)>;
