@@ -162,7 +162,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "strangers_max",
-        Some("1024"),
+        Some("512"),
         "Most connections without a certificate at a time on each listener, 1 to 65536.",
     ),
     key(

@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 
 use super::metrics::Metrics;
 use super::observed::{Observed, Seen};
-use super::places::{Crowd, Place, Places, one_address};
+use super::places::{Crowd, Lag, Place, Places, one_address};
 use super::stall::Impatient;
 use super::tls;
 use crate::config::Config;
@@ -65,6 +65,8 @@ pub(super) struct Listener {
     pub(super) routes: Router,
     /// Places for those who have not shown a certificate.
     pub(super) strangers: Arc<Places<IpAddr>>,
+    /// How late the server is with its work.
+    pub(super) lag: Arc<Lag>,
     /// How long things may take.
     pub(super) patience: Patience,
     /// Where handshakes and connections are counted.
@@ -136,8 +138,12 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let (place, crowd) = this.strangers.take(one_address(peer.ip()));
+                    let from = one_address(peer.ip());
+                    let (place, crowd) = this.strangers.take(from, this.lag.patience());
                     this.note_crowd(crowd, "address");
+                    let Some(place) = place else {
+                        continue;
+                    };
                     let (this, stop) = (Arc::clone(&this), stop.clone());
                     connections.spawn(async move {
                         this.metrics.connections().inc();
@@ -197,8 +203,11 @@ impl Listener {
                 let Some((stream, identity, _permit)) = met else {
                     return;
                 };
-                let (mut own, crowd) = handsets.places.take(identity.key.key_id());
+                let (own, crowd) = handsets.places.take(identity.key.key_id(), Duration::ZERO);
                 self.note_crowd(crowd, "handset");
+                let Some(mut own) = own else {
+                    return;
+                };
                 // No stranger any more.
                 drop(place);
                 tokio::select! {
