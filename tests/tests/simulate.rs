@@ -8,7 +8,7 @@ use candour_tests::simulate::{Coverage, Outcome, Runner};
 const SEEDS: u64 = 240;
 
 /// Seeds within which each broken promise is found.
-const CONTROL_SEEDS: u64 = 60;
+const CONTROL_SEEDS: u64 = 120;
 
 fn trace(outcome: &Outcome) -> String {
     format!(

@@ -92,6 +92,10 @@ impl World {
         }
         for verified in agent.verify(None).unwrap_or_default() {
             let excused = verified.finding == Finding::Contradicted && self.server_went_back;
+            if excused {
+                self.met
+                    .hit("excused: a server's clock put back contradicts a receipt");
+            }
             if verified.finding != Finding::Verified && !excused {
                 let detail = format!("phone {p} finds a receipt {:?}", verified.finding);
                 self.accuse(Rule::ReceiptHolds, detail);
