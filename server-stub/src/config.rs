@@ -40,8 +40,24 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Name of the log (C2SP tlog-checkpoint: origin).
     pub log_origin: String,
-    /// Most connections at a time on each listener.
+    /// Most connections of enrolled phones at a time.
     pub connections_max: u32,
+    /// Most connections of one enrolled phone at a time.
+    pub connections_per_handset: u32,
+    /// Most connections at a time, on each listener, that have not shown a certificate.
+    pub strangers_max: u32,
+    /// As many of them as may come from one address.
+    pub strangers_per_address: u32,
+    /// Seconds that a handshake may take.
+    pub handshake_timeout_s: u32,
+    /// Seconds that a connection may be silent, and that the head of a request may take.
+    pub idle_timeout_s: u32,
+    /// Seconds that a whole request may take.
+    pub request_timeout_s: u32,
+    /// MiB of records and files that one phone may send in a day.
+    pub handset_daily_mib: u32,
+    /// MiB that records and files leave free on the disk.
+    pub disk_reserve_mib: u32,
     /// Seconds that a shutdown waits for requests that were taken.
     pub shutdown_grace_s: u32,
     /// What is logged, as a tracing filter such as `info` or `candour_server=debug`.
@@ -137,7 +153,47 @@ pub const KEYS: &[Key] = &[
     key(
         "connections_max",
         Some("4096"),
-        "Most connections at a time on each listener, 1 to 65536.",
+        "Most connections of enrolled phones at a time, 1 to 65536.",
+    ),
+    key(
+        "connections_per_handset",
+        Some("4"),
+        "Most connections of one enrolled phone at a time, 1 to 65536.",
+    ),
+    key(
+        "strangers_max",
+        Some("512"),
+        "Most connections without a certificate at a time on each listener, 1 to 65536.",
+    ),
+    key(
+        "strangers_per_address",
+        Some("256"),
+        "As many of them as may come from one address, 1 to 65536.",
+    ),
+    key(
+        "handshake_timeout_s",
+        Some("15"),
+        "Seconds that a handshake may take, 1 to 600.",
+    ),
+    key(
+        "idle_timeout_s",
+        Some("30"),
+        "Seconds that a connection may be silent, and a request's head may take, 1 to 600.",
+    ),
+    key(
+        "request_timeout_s",
+        Some("60"),
+        "Seconds that a whole request may take, 1 to 600.",
+    ),
+    key(
+        "handset_daily_mib",
+        Some("2048"),
+        "MiB of records and files that one phone may send in a day, 1 to 1048576.",
+    ),
+    key(
+        "disk_reserve_mib",
+        Some("256"),
+        "MiB that records and files leave free on the disk, 0 to 1048576.",
     ),
     key(
         "shutdown_grace_s",
@@ -201,6 +257,20 @@ impl Config {
             ("hosts", self.hosts.join(",")),
             ("log_origin", self.log_origin.clone()),
             ("connections_max", self.connections_max.to_string()),
+            (
+                "connections_per_handset",
+                self.connections_per_handset.to_string(),
+            ),
+            ("strangers_max", self.strangers_max.to_string()),
+            (
+                "strangers_per_address",
+                self.strangers_per_address.to_string(),
+            ),
+            ("handshake_timeout_s", self.handshake_timeout_s.to_string()),
+            ("idle_timeout_s", self.idle_timeout_s.to_string()),
+            ("request_timeout_s", self.request_timeout_s.to_string()),
+            ("handset_daily_mib", self.handset_daily_mib.to_string()),
+            ("disk_reserve_mib", self.disk_reserve_mib.to_string()),
             ("shutdown_grace_s", self.shutdown_grace_s.to_string()),
             ("log_filter", self.log_filter.clone()),
             ("log_format", self.log_format.as_str().to_owned()),

@@ -218,19 +218,36 @@ pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
     put(path, text.as_bytes(), 0o644, Place::New)
 }
 
-/// Makes a directory that only its owner may enter, and those above it.
+/// Makes a directory that only its owner may enter, and those above it. What is made lasts through
+/// a power cut: a file that is synced is lost all the same where the directory above it is.
 ///
 /// # Errors
 ///
 /// When it cannot be made.
 pub fn create_dir(path: &Path) -> Result<(), FileError> {
+    make_dir(path).map_err(|error| FileError::Write(path.to_owned(), error))
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let fail = |error| FileError::Write(path.to_owned(), error);
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(fail)
+    if path.is_dir() {
+        return Ok(());
+    }
+    make_dir(dir_of(path))?;
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes what was created or renamed in the directory of `path` last through a power cut.
+///
+/// # Errors
+///
+/// When the directory cannot be synced.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(dir_of(path))?.sync_all()
 }
 
 /// Longest file that is read whole: a policy bundle is at most 1 MiB, and nothing else comes near.

@@ -14,6 +14,7 @@
 //! (invariant I5), and no debug endpoint exists.
 
 pub(crate) mod attachments;
+mod budget;
 mod certs_only;
 pub(crate) mod est;
 mod follow;
@@ -23,7 +24,9 @@ mod limits;
 mod listener;
 pub(crate) mod log;
 mod metrics;
+mod observed;
 mod ops;
+mod places;
 pub(crate) mod policy;
 mod serve;
 mod stall;
@@ -81,10 +84,8 @@ impl Gateway {
     /// What the handset listener answers. Handlers expect a
     /// [`HandsetIdentity`](crate::identity::HandsetIdentity) among the request's extensions.
     pub fn handset_routes(&self) -> axum::Router {
-        let v1 = ingest::routes()
-            .merge(attachments::routes())
-            .merge(policy::routes())
-            .merge(est::handset_routes());
+        let written = layers::for_writing(ingest::routes().merge(attachments::routes()), self);
+        let v1 = written.merge(policy::routes()).merge(est::handset_routes());
         let v1 = layers::for_enrolled(v1, self);
         layers::around(v1.merge(log::routes()), self)
     }

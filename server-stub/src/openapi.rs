@@ -46,7 +46,7 @@ pub fn document() -> String {
         gateway::log::checkpoint,
         gateway::log::tile,
     ),
-    components(responses(ProblemResponse)),
+    components(schemas(candour_wire::Problem), responses(ProblemResponse)),
     tags(
         (name = "enrolment", description = "On the public listener; renewal on the handset listener"),
         (name = "records", description = "On the handset listener"),
@@ -82,6 +82,37 @@ impl Modify for Security {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    /// Every `$ref` below `value`.
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(
+                    members
+                        .get("$ref")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned),
+                );
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn whatever_the_document_refers_to_is_in_it() {
+        let document: Value = serde_json::from_str(&super::document()).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 20, "{found:?}");
+        for reference in found {
+            let place = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(place).is_some(), "{reference}");
+        }
+    }
+
     #[test]
     fn the_committed_document_is_the_generated_one() {
         let committed = include_str!("../../docs/openapi.json");

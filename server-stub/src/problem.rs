@@ -20,6 +20,8 @@ pub struct Failure {
     detail: Option<String>,
     /// What went wrong on this side; logged once, never sent.
     source: Option<Box<dyn Error + Send + Sync>>,
+    /// When to come back, where that is known.
+    retry_after_s: Option<u32>,
 }
 
 /// What a handler returns.
@@ -33,6 +35,7 @@ impl Failure {
             code,
             detail: None,
             source: None,
+            retry_after_s: None,
         }
     }
 
@@ -43,6 +46,13 @@ impl Failure {
         self
     }
 
+    /// Says when to come back; a minute is added at random, so that not all come at once.
+    #[must_use]
+    pub const fn with_retry_after_s(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
     /// A fault on this side, whose cause is logged and not sent.
     #[must_use]
     pub fn caused(code: Code, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -50,6 +60,7 @@ impl Failure {
             code,
             detail: None,
             source: Some(source.into()),
+            retry_after_s: None,
         }
     }
 
@@ -123,7 +134,10 @@ impl IntoResponse for Failure {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::INSUFFICIENT_STORAGE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s()));
+                headers.insert(
+                    RETRY_AFTER,
+                    HeaderValue::from(self.retry_after_s.unwrap_or_default() + spread_s()),
+                );
             }
             _ => {}
         }
@@ -147,11 +161,11 @@ pub fn chain(error: &dyn Error) -> String {
 
 /// 15 to 78 seconds at random, so that handsets which were turned away together do not come back
 /// together.
-fn retry_after_s() -> u16 {
+fn spread_s() -> u32 {
     let mut random = [0];
     // Without randomness they come back together, which is no reason to fail.
     let _ = SystemRandom::new().fill(&mut random);
-    15 + u16::from(random[0] & 0x3f)
+    15 + u32::from(random[0] & 0x3f)
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -11,7 +14,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -24,6 +27,14 @@ pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<hyper::Result<()>>,
     host: SocketAddr,
+    port: u16,
+    read: Arc<AtomicU64>,
+}
+
+/// A TCP stream that counts the bytes that it has read.
+pub struct Counted {
+    stream: TcpStream,
+    read: Arc<AtomicU64>,
 }
 
 /// A whole reply.
@@ -101,9 +112,12 @@ impl Reply {
 pub async fn connect_tls(
     address: SocketAddr,
     config: Arc<ClientConfig>,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<Counted>, Failure> {
     let connecting = async {
-        let stream = TcpStream::connect(address).await?;
+        let stream = Counted {
+            stream: TcpStream::connect(address).await?,
+            read: Arc::default(),
+        };
         let name = ServerName::from(address.ip());
         TlsConnector::from(config).connect(name, stream).await
     };
@@ -169,6 +183,12 @@ impl Connection {
     /// As [`connect_tls`].
     pub async fn open(address: SocketAddr, config: Arc<ClientConfig>) -> Result<Self, Failure> {
         let stream = connect_tls(address, config).await?;
+        let Counted { stream: tcp, read } = stream.get_ref().0;
+        let port = tcp
+            .local_addr()
+            .map_err(|error| Failure::of(&error))?
+            .port();
+        let read = Arc::clone(read);
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Failure::of(&error))?;
@@ -176,7 +196,21 @@ impl Connection {
             sender,
             driver: tokio::spawn(connection),
             host: address,
+            port,
+            read,
         })
+    }
+
+    /// The server's port and this side's.
+    #[must_use]
+    pub const fn ports(&self) -> (u16, u16) {
+        (self.host.port(), self.port)
+    }
+
+    /// Bytes that have come from the server on this connection, as they are on the wire.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::SeqCst)
     }
 
     /// Sends a request and reads the whole reply.
@@ -227,6 +261,39 @@ impl Connection {
     /// As [`Connection::send`].
     pub async fn get(&mut self, path: &str) -> Result<Reply, Failure> {
         self.send(Request::get(path), Bytes::new()).await
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let this = self.get_mut();
+        let before = into.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(context, into);
+        let read = into.filled().len() - before;
+        this.read.fetch_add(read as u64, Ordering::SeqCst);
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
 

@@ -14,12 +14,13 @@ use candour_wire::log::Checkpoint;
 use candour_wire::policy::Policy;
 use candour_wire::{DepartmentId, HandsetId, Sensitive};
 use jiff::Timestamp;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 use crate::client::{Connection, Failure};
-use crate::pki::{Authority, client_config, parse_certificates};
+use crate::pki::{Authority, ClientCertificate, client_config, parse_certificates};
 use crate::program::{Outcome, Process, Program, run};
 
 /// A department with one server. Dropping it ends the server and removes its data.
@@ -62,7 +63,16 @@ impl Department {
     /// When it does not get ready.
     #[must_use]
     pub fn start(program: &Program) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(program, tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    /// As [`Department::start`], in an empty directory of the caller's choice.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get ready.
+    #[must_use]
+    pub fn start_in(program: &Program, dir: TempDir) -> Self {
         let data = data_dir(&dir);
         let init = [
             "init",
@@ -114,6 +124,26 @@ impl Department {
     /// When it does not get ready.
     pub fn restart(&mut self) {
         let mut command = serve_command(&self.program, &self.data());
+        self.restart_with(&mut command);
+    }
+
+    /// As [`Department::restart`], on the same ports.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get ready.
+    pub fn restart_in_place(&mut self) {
+        let mut command = self.serve_command();
+        for (listener, address) in [
+            ("PUBLIC", self.bound.public),
+            ("HANDSET", self.bound.handset),
+            ("OPS", self.bound.ops),
+        ] {
+            command.env(
+                format!("CANDOUR_SERVER_{listener}_LISTEN"),
+                address.to_string(),
+            );
+        }
         self.restart_with(&mut command);
     }
 
@@ -301,6 +331,21 @@ impl Department {
     #[must_use]
     pub fn authority_certificate(&self) -> CertificateDer<'static> {
         parse_certificates(&self.file("ca.pem")).swap_remove(0)
+    }
+
+    /// The server's own certificate and key, for standing in its place.
+    ///
+    /// # Panics
+    ///
+    /// When the file is not what it should be.
+    #[must_use]
+    pub fn server_certificate(&self) -> ClientCertificate {
+        let pem = self.file("server.pem");
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).expect("the server's key");
+        ClientCertificate {
+            chain: parse_certificates(&pem),
+            key: key.secret_der().to_vec(),
+        }
     }
 
     /// The key that signs the log, for forging it.

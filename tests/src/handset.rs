@@ -1,7 +1,7 @@
 //! The product as a handset has it: the agent's core on its real adapters, in a directory of its
 //! own. Only the clock and the list of installed apps are a test's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candour_core::adapters::clock::SystemClock;
@@ -11,7 +11,7 @@ use candour_core::adapters::software_keys::SoftwareKeys;
 use candour_core::declaration::Draft;
 use candour_core::identity::Identity;
 use candour_core::ports::{AppProbe, Clock, Event, EventSink, Platform, StoreError};
-use candour_core::{Agent, Config};
+use candour_core::{Agent, AgentError, Config};
 use candour_wire::content::{Direction, Message, Participant, Significance};
 use candour_wire::policy::Catalogue;
 use candour_wire::posture::{AppPresence, Evidence, HandsetFacts, Presence};
@@ -29,7 +29,9 @@ use crate::pki::{ClientCertificate, client_config};
 
 /// A handset's files, and what it believes of the world.
 pub struct Handset {
-    home: TempDir,
+    home: PathBuf,
+    /// Removes the home when the handset goes.
+    ours: Option<TempDir>,
     clock: Arc<ShiftedClock>,
     probe: Arc<FixedProbe>,
 }
@@ -106,8 +108,17 @@ impl Handset {
     #[must_use]
     pub fn new() -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
+        let mut this = Self::at(home.path());
+        this.ours = Some(home);
+        this
+    }
+
+    /// A handset whose files are in this directory, and stay there.
+    #[must_use]
+    pub fn at(home: &Path) -> Self {
         Self {
-            home,
+            home: home.to_owned(),
+            ours: None,
             clock: Arc::default(),
             probe: Arc::default(),
         }
@@ -131,7 +142,7 @@ impl Handset {
     /// The agent's directory.
     #[must_use]
     pub fn home(&self) -> &Path {
-        self.home.path()
+        &self.home
     }
 
     /// Sets the handset's clock wrong.
@@ -156,16 +167,33 @@ impl Handset {
     /// When it cannot be opened.
     #[must_use]
     pub fn open(&self, config: Config) -> Agent {
+        self.try_open(config).expect("the agent opens")
+    }
+
+    /// As [`Handset::open`].
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub fn try_open(&self, config: Config) -> Result<Agent, AgentError> {
+        Agent::open(config, self.platform()?)
+    }
+
+    /// What the agent is opened with.
+    ///
+    /// # Errors
+    ///
+    /// When another process has the home.
+    pub fn platform(&self) -> Result<Platform, StoreError> {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
-        let platform = Platform {
-            home: Arc::new(open_home(self.home())),
+        Ok(Platform {
+            home: Arc::new(open_home(self.home())?),
             clock: Arc::clone(&clock),
             keys: Arc::new(SoftwareKeys::open(&self.home().join("keys"))),
             probe: Arc::clone(&self.probe) as _,
             connector: Arc::new(HttpsConnector::new(clock)),
             events: Arc::new(NobodyListens),
-        };
-        Agent::open(config, platform).expect("the agent opens")
+        })
     }
 
     /// Who this handset is.
@@ -202,12 +230,12 @@ impl Handset {
 
 /// Takes the home. A child that another test is starting has every open file, and so the lock,
 /// until it becomes another program; that takes a moment.
-fn open_home(dir: &Path) -> HomeDir {
+fn open_home(dir: &Path) -> Result<HomeDir, StoreError> {
     let mut attempts = 0;
     loop {
         match HomeDir::open(dir) {
             Err(StoreError::Busy { .. }) if attempts < 1_000_000 => attempts += 1,
-            opened => return opened.expect("the home"),
+            opened => return opened,
         }
         std::thread::yield_now();
     }

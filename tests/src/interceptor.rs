@@ -7,6 +7,7 @@
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use candour_wire::api::BatchRequest;
@@ -19,8 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
@@ -31,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::client::Connection;
 use crate::department::Department;
-use crate::pki::{ClientCertificate, parse_certificates};
+use crate::pki::ClientCertificate;
 
 /// A running interceptor. Dropping it ends it.
 pub struct Interceptor {
@@ -73,6 +73,8 @@ pub enum Fate {
     Cut,
     /// It reaches the server; the reply is this function's.
     Alter(Box<dyn FnOnce(Answer) -> Answer + Send>),
+    /// It reaches the server; the reply is this function's, and comes so much later.
+    Late(Duration, Box<dyn FnOnce(Answer) -> Answer + Send>),
     /// It reaches the server; the reply is lost and the connection ends.
     Swallow(Box<dyn FnOnce(Answer) + Send>),
 }
@@ -150,12 +152,7 @@ impl Interceptor {
         upstream: Arc<ClientConfig>,
         rule: impl Fn(&Asked) -> Fate + Send + Sync + 'static,
     ) -> Self {
-        let pem = department.file("server.pem");
-        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).expect("the server's key");
-        let shown = ClientCertificate {
-            chain: parse_certificates(&pem),
-            key: key.secret_der().to_vec(),
-        };
+        let shown = department.server_certificate();
         Self::start_as(&shown, department.handset_address(), upstream, rule).await
     }
 
@@ -254,6 +251,11 @@ async fn exchange(
         Fate::Answer(answer) => Ok(answer),
         Fate::Cut => Err(Lost),
         Fate::Alter(alter) => forward(asked, to, upstream).await.map(alter),
+        Fate::Late(after, alter) => {
+            let answer = forward(asked, to, upstream).await?;
+            tokio::time::sleep(after).await;
+            Ok(alter(answer))
+        }
         Fate::Swallow(swallow) => {
             swallow(forward(asked, to, upstream).await?);
             Err(Lost)
@@ -300,7 +302,7 @@ fn describes_transfer(name: &http::HeaderName) -> bool {
     [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING].contains(name)
 }
 
-fn server_config(shown: &ClientCertificate) -> ServerConfig {
+pub(crate) fn server_config(shown: &ClientCertificate) -> ServerConfig {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let mut config = ServerConfig::builder_with_provider(provider)

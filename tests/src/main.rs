@@ -5,6 +5,9 @@
 //! candour-tests server …   as `candour-server …`
 //! candour-tests demo …     as `candour demo …`, with this program as the server
 //! candour-tests bench …    measures the product
+//! candour-tests simulate … phones, network and gateway under seeded faults; see
+//!                          [`candour_tests::simulate`]
+//! candour-tests torture …  trials that take long; see [`candour_tests::torture`]
 //! candour-tests …          as `candour …`; `agent` may stand before it
 //! ```
 //!
@@ -29,6 +32,14 @@ fn main() -> ExitCode {
         Some("bench") => bench(&args),
         Some("bench-reference") => {
             candour_tests::bench::serve_reference(args.get(2..).unwrap_or_default())
+        }
+        Some("simulate") => {
+            args.remove(1);
+            candour_tests::simulate::run(args)
+        }
+        Some("torture") => {
+            args.remove(1);
+            candour_tests::torture::run(args)
         }
         Some("agent") => {
             args.remove(1);

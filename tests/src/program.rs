@@ -1,6 +1,6 @@
 //! The product's two programs as processes, so that they can be killed like any other.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,7 +14,10 @@ use crate::wait::DEADLINE;
 
 /// The multi-call program of this package, which is the agent or the server by its first argument.
 #[derive(Debug, Clone)]
-pub struct Program(PathBuf);
+pub struct Program {
+    path: PathBuf,
+    env: Vec<(String, OsString)>,
+}
 
 /// How a process ended and what it said.
 #[derive(Debug, Clone)]
@@ -39,13 +42,26 @@ impl Program {
     /// Names the program, which Cargo knows as `CARGO_BIN_EXE_candour-tests`.
     #[must_use]
     pub fn new(path: &str) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            env: Vec::new(),
+        }
+    }
+
+    /// The same program, always run with these variables in its environment.
+    #[must_use]
+    pub fn with_env<'a>(&self, env: impl IntoIterator<Item = (&'a str, &'a OsStr)>) -> Self {
+        let mut this = self.clone();
+        let env = env.into_iter();
+        this.env
+            .extend(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        this
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The server with these arguments.
@@ -66,8 +82,25 @@ impl Program {
         self.command("demo", args)
     }
 
+    /// One of the trials of [`crate::torture`] with these arguments.
+    #[must_use]
+    pub fn torture<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        self.command("torture", args)
+    }
+
+    /// This very program, for a trial that is run from the command line.
+    ///
+    /// # Errors
+    ///
+    /// When its path is not known.
+    pub fn this() -> Result<Self, String> {
+        let path = std::env::current_exe().map_err(|error| error.to_string())?;
+        let path = path.to_str().ok_or("this program's path is not text")?;
+        Ok(Self::new(path))
+    }
+
     fn command<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
         command.arg(name).args(args);
         // What the developer has set for the product must not reach the tests.
         for (key, _) in
@@ -75,6 +108,7 @@ impl Program {
         {
             command.env_remove(key);
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 }

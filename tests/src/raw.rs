@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use candour_wire::api::{BatchReply, BatchRequest, Receipt, RecordResult};
 use candour_wire::chain::Head;
 use candour_wire::code::Refusal;
@@ -16,6 +16,7 @@ use candour_wire::{HandsetId, RecordId};
 use cms::cert::CertificateChoices;
 use cms::content_info::ContentInfo;
 use cms::signed_data::SignedData;
+use der::asn1::UintRef;
 use der::{Decode as _, Encode as _};
 use http::Request;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData as _, SigningKey as _};
@@ -86,7 +87,15 @@ pub fn certificates(reply: &Reply) -> Vec<CertificateDer<'static>> {
 ///
 /// When there is no reply.
 pub async fn simple_enrol(department: &Department, token: &str, request: String) -> Reply {
-    let mut connection = department.connect_public().await;
+    simple_enrol_on(&mut department.connect_public().await, token, request).await
+}
+
+/// As [`simple_enrol`], on a connection to the public listener.
+///
+/// # Panics
+///
+/// When there is no reply.
+pub async fn simple_enrol_on(connection: &mut Connection, token: &str, request: String) -> Reply {
     let basic = STANDARD.encode(format!("anyone:{token}"));
     let post = Request::post("/.well-known/est/simpleenroll")
         .header("content-type", "application/pkcs10")
@@ -102,17 +111,22 @@ impl RawHandset {
     ///
     /// When the server refuses.
     pub async fn enrol(department: &Department) -> Self {
-        Self::enrol_with(department, &department.token()).await
+        let token = department.token();
+        Self::enrol_on(&mut department.connect_public().await, department, &token).await
     }
 
-    /// Makes a key and enrols it with this token.
+    /// As [`RawHandset::enrol`], on a connection to the public listener and with a given token.
     ///
     /// # Panics
     ///
     /// When the server refuses.
-    pub async fn enrol_with(department: &Department, token: &str) -> Self {
+    pub async fn enrol_on(
+        connection: &mut Connection,
+        department: &Department,
+        token: &str,
+    ) -> Self {
         let key = KeyPair::generate().expect("a P-256 key");
-        let reply = simple_enrol(department, token, certificate_request(&key)).await;
+        let reply = simple_enrol_on(connection, token, certificate_request(&key)).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         let mut chain = certificates(&reply);
         chain.retain(|certificate| *certificate != department.authority_certificate());
@@ -190,6 +204,46 @@ impl RawHandset {
             record,
             jws: jws.expect("a short record"),
         }
+    }
+
+    /// Signs any payload as a record.
+    ///
+    /// # Panics
+    ///
+    /// When it is too long.
+    #[must_use]
+    pub fn sign_payload(&self, payload: &[u8]) -> String {
+        let sign = |message: &[u8]| self.key.sign(message);
+        jws::sign(record::TYP, payload, &self.verifying, sign).expect("a short record")
+    }
+
+    /// Signs any payload under any header.
+    ///
+    /// # Panics
+    ///
+    /// When the key does not sign.
+    #[must_use]
+    pub fn sign_under(&self, header: &str, payload: &[u8]) -> String {
+        let signed = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload)
+        );
+        let der = self.key.sign(signed.as_bytes()).expect("a signature");
+        let numbers: Vec<UintRef<'_>> = Vec::from_der(&der).expect("two numbers");
+        let mut fixed = [0; 64];
+        for (number, place) in numbers.iter().zip(fixed.chunks_exact_mut(32)) {
+            let bytes = number.as_bytes();
+            place[32 - bytes.len()..].copy_from_slice(bytes);
+        }
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(fixed))
+    }
+
+    /// The header of a good record.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let kid = self.verifying.key_id();
+        format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"{}"}}"#, record::TYP)
     }
 
     /// A declaration of `text` that follows `head`, signed.

@@ -29,6 +29,7 @@ use crate::inventory::{self, ScanMemory};
 use crate::outbox::{Also, Outbox, OutboxError, Summary};
 use crate::policy::SignedPolicy;
 use crate::ports::{Document, Event, Platform};
+use crate::sync::backoff::Jitter;
 
 /// The agent of one handset.
 pub struct Agent {
@@ -39,6 +40,7 @@ pub struct Agent {
     syncing: tokio::sync::Mutex<()>,
     /// Held while a file is sealed, so that two do not count on the same room.
     sealing: Mutex<()>,
+    jitter: Mutex<Jitter>,
 }
 
 struct State {
@@ -104,6 +106,7 @@ impl Agent {
             state,
             syncing: tokio::sync::Mutex::new(()),
             sealing: Mutex::new(()),
+            jitter: Mutex::new(Jitter::from_system()),
         };
         agent.settle_policy(&mut lock(&agent.state));
         if let Err(error) = agent.sweep_spool() {
@@ -114,6 +117,15 @@ impl Agent {
             );
         }
         Ok(agent)
+    }
+
+    /// Takes the waits between syncs from `jitter`, so that a simulation can be repeated.
+    #[must_use]
+    pub fn with_jitter(self, jitter: Jitter) -> Self {
+        Self {
+            jitter: Mutex::new(jitter),
+            ..self
+        }
     }
 
     /// Who this handset is. What cannot be read is as good as none: an enrolment with a new token
@@ -247,6 +259,11 @@ impl Agent {
 
     fn now(&self) -> Timestamp {
         self.platform.clock.now()
+    }
+
+    fn jitter(&self) -> Jitter {
+        let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
+        jitter.split()
     }
 }
 

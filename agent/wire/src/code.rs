@@ -96,6 +96,7 @@ codes! {
     HandsetRevoked = "handset_revoked", 403, Stop, "This phone's enrolment has been withdrawn", "Ask the device team whether this was meant: they can let the phone back in, and records that wait stay on it.";
     BadReply = "bad_reply", 0, Later, "The server's answer is not one that Candour understands", "Tell the device team if this lasts; nothing has been lost.";
     TooManyRequests = "too_many_requests", 429, Later, "The server asks to be left alone for a while", "Nothing needs doing; the phone tries again by itself.";
+    BudgetSpent = "budget_spent", 429, Later, "This phone has sent as much as it may in a day", "Nothing needs doing: the phone goes on tomorrow; tell the device team if it lasts.";
     Unavailable = "unavailable", 503, Later, "The server cannot answer now", "Nothing needs doing; the phone tries again by itself.";
     StorageFull = "storage_full", 507, Later, "The server has no room left", "Tell the team that runs the server; the phone keeps its records and tries again.";
     Internal = "internal", 500, Later, "The server met a fault of its own", "Tell the team that runs the server, with the time of the fault.";
@@ -125,6 +126,7 @@ codes! {
     SignatureInvalid = "signature_invalid", 422, Quarantine, "The record's signature is not this phone's", "Tell the device team; the record stays on the phone.";
     WrongHandset = "wrong_handset", 422, Quarantine, "The record names another phone", "Tell the device team; the record stays on the phone.";
     WrongStream = "wrong_stream", 422, Quarantine, "The record belongs to another address", "Tell the device team; the record stays on the phone.";
+    MemberUnknown = "member_unknown", 422, Quarantine, "The record says more than a record of its kind may", "Tell the device team that the server needs an update, or that this phone's Candour was changed; the record stays on the phone.";
     AppNotInCatalogue = "app_not_in_catalogue", 422, Quarantine, "The record names an app that is not in the catalogue", "Nothing needs doing: only apps in the catalogue are reported.";
     BaseUnknown = "base_unknown", 422, Quarantine, "The server does not hold the app list that this change starts from", "Nothing needs doing: the phone sends its whole app list again.";
     PlaneRefused = "plane_refused", 422, Quarantine, "The record refers to one that is not this phone's declaration", "Check which declaration is meant with `candour sent`.";

@@ -254,7 +254,7 @@ impl Workplace {
     /// without them nothing looks set up.
     fn move_into(&self, target: &Path) -> io::Result<()> {
         if !self.fill {
-            return fs::rename(&self.dir, target);
+            return fs::rename(&self.dir, target).and_then(|()| files::sync_parent(target));
         }
         fs::set_permissions(target, fs::Permissions::from_mode(0o700))?;
         let mut names = Vec::new();

@@ -54,7 +54,7 @@ impl Serve {
             enrolled: Arc::new(EnrolledKeys::default()),
             policies: Arc::new(policies),
             metrics: Arc::new(Metrics::default()),
-            limits: Limits::default(),
+            limits: Limits::new(&config, context.data.path()),
         });
         context.wait(async {
             let stop = stop_signal().map_err(CliError::Runtime)?;

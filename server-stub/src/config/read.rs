@@ -66,6 +66,14 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigError> {
     let hosts = reader.read("hosts", hosts);
     let log_origin = reader.read("log_origin", origin);
     let connections_max = reader.read("connections_max", |v| number(v, 1, 65_536));
+    let connections_per_handset = reader.read("connections_per_handset", |v| number(v, 1, 65_536));
+    let strangers_max = reader.read("strangers_max", |v| number(v, 1, 65_536));
+    let strangers_per_address = reader.read("strangers_per_address", |v| number(v, 1, 65_536));
+    let handshake_timeout_s = reader.read("handshake_timeout_s", |v| number(v, 1, 600));
+    let idle_timeout_s = reader.read("idle_timeout_s", |v| number(v, 1, 600));
+    let request_timeout_s = reader.read("request_timeout_s", |v| number(v, 1, 600));
+    let handset_daily_mib = reader.read("handset_daily_mib", |v| number(v, 1, 1 << 20));
+    let disk_reserve_mib = reader.read("disk_reserve_mib", |v| number(v, 0, 1 << 20));
     let shutdown_grace_s = reader.read("shutdown_grace_s", |v| number(v, 0, 600));
     let log_filter = reader.read("log_filter", |v| text(v).map(str::to_owned));
     let log_format = reader.read("log_format", log_format);
@@ -89,6 +97,14 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigError> {
             hosts: hosts?,
             log_origin: log_origin?,
             connections_max: connections_max?,
+            connections_per_handset: connections_per_handset?,
+            strangers_max: strangers_max?,
+            strangers_per_address: strangers_per_address?,
+            handshake_timeout_s: handshake_timeout_s?,
+            idle_timeout_s: idle_timeout_s?,
+            request_timeout_s: request_timeout_s?,
+            handset_daily_mib: handset_daily_mib?,
+            disk_reserve_mib: disk_reserve_mib?,
             shutdown_grace_s: shutdown_grace_s?,
             log_filter: log_filter?,
             log_format: log_format?,

@@ -64,9 +64,8 @@ pub(crate) async fn ca_certs(State(gateway): State<Gateway>) -> Outcome {
     request_body(content = String, content_type = "application/pkcs10", description = "PKCS#10, base64"),
     responses(
         (status = 200, description = "The certificate: certs-only PKCS#7, base64", content_type = "application/pkcs7-mime", body = String),
-        (status = 400, response = crate::openapi::ProblemResponse),
-        (status = 401, response = crate::openapi::ProblemResponse),
-        (status = 503, response = crate::openapi::ProblemResponse),
+        (status = "4XX", response = crate::openapi::ProblemResponse),
+        (status = "5XX", response = crate::openapi::ProblemResponse),
     ),
     security(("token" = [])),
 )]
@@ -108,9 +107,8 @@ async fn enrol(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Outcome {
     request_body(content = String, content_type = "application/pkcs10", description = "PKCS#10, base64"),
     responses(
         (status = 200, description = "The certificate: certs-only PKCS#7, base64", content_type = "application/pkcs7-mime", body = String),
-        (status = 400, response = crate::openapi::ProblemResponse),
-        (status = 403, response = crate::openapi::ProblemResponse),
-        (status = 503, response = crate::openapi::ProblemResponse),
+        (status = "4XX", response = crate::openapi::ProblemResponse),
+        (status = "5XX", response = crate::openapi::ProblemResponse),
     ),
     security(("handset" = [])),
 )]

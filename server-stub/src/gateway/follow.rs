@@ -48,9 +48,10 @@ pub(super) async fn follow(
             follow_files(&shared, &files, renew.then_some(&hosts))
         });
         match followed.await {
-            Ok([policies, certificate]) => {
+            Ok([policies, certificate, disk]) => {
                 trouble.note("policies", policies);
                 trouble.note("certificate", certificate);
+                trouble.note("disk", disk);
             }
             Err(error) => trouble.note("files", Err(error.to_string())),
         }
@@ -74,7 +75,7 @@ fn follow_files(
     gateway: &Gateway,
     certificate: &ServerCertificate,
     hosts: Option<&Vec<String>>,
-) -> [Result<(), String>; 2] {
+) -> [Result<(), String>; 3] {
     let policies = gateway.policies.refresh().map(|changed| {
         if changed {
             tracing::info!("the policies were taken over");
@@ -97,7 +98,25 @@ fn follow_files(
     [
         policies.map_err(|error| chain(&error)),
         certificate.map_err(|error| chain(&error)),
+        look_at_disk(gateway).map_err(|error| chain(&error)),
     ]
+}
+
+/// Looks how much room the disk has; says so when the reserve is reached and when it is left.
+fn look_at_disk(gateway: &Gateway) -> std::io::Result<()> {
+    let reserve = &gateway.limits.reserve;
+    let had_room = reserve.has_room();
+    let free = reserve.look()?;
+    gateway.metrics.disk_free(free);
+    match (had_room, reserve.has_room()) {
+        (true, false) => tracing::error!(
+            free_mib = free >> 20,
+            "the disk's reserve is reached: no records and files are taken until there is room"
+        ),
+        (false, true) => tracing::info!("the disk has room again"),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What is wrong at present, so that each trouble is logged when it comes and when it goes.

@@ -18,7 +18,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tracing::Instrument as _;
 
 use super::Gateway;
-use super::limits::{Limits, REQUEST_TIMEOUT, Room};
+use super::limits::{Limits, Room};
+use super::observed::{Observed, Seen};
 use crate::identity::HandsetIdentity;
 use crate::identity::enrolled::Standing;
 use crate::problem::{Failure, FailureCode, Outcome};
@@ -37,7 +38,7 @@ async fn bound(State(gateway): State<Gateway>, request: Request, next: Next) -> 
     let id = make_request_id();
     let span = tracing::info_span!("request", id, method = %request.method());
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let outcome = tokio::time::timeout(REQUEST_TIMEOUT, work)
+    let outcome = tokio::time::timeout(gateway.limits.request_timeout, work)
         .instrument(span)
         .await;
     let mut response = match outcome {
@@ -94,6 +95,40 @@ async fn require_enrolled(
     }
     gateway.limits.count(key, now)?;
     Ok(next.run(request).await)
+}
+
+/// Lets only those write who have not spent their day's budget, and only while the disk has room;
+/// counts what they send.
+pub(super) fn for_writing(routes: Router<Gateway>, gateway: &Gateway) -> Router<Gateway> {
+    routes.route_layer(middleware::from_fn_with_state(
+        gateway.clone(),
+        require_budget,
+    ))
+}
+
+async fn require_budget(
+    State(gateway): State<Gateway>,
+    Extension(identity): Extension<HandsetIdentity>,
+    request: Request,
+    next: Next,
+) -> Outcome {
+    if request.method().is_safe() {
+        return Ok(next.run(request).await);
+    }
+    gateway.limits.require_room()?;
+    let key = identity.key.key_id();
+    if let Some(seconds) = gateway.limits.budget.closed_for_s(key, gateway.clock.now()) {
+        return Err(Failure::new(Code::BudgetSpent).with_retry_after_s(seconds));
+    }
+    let counted = request.map(|body| {
+        Body::new(Observed::new(body, move |seen| {
+            if let Seen::Bytes(bytes) = seen {
+                let now = gateway.clock.now();
+                gateway.limits.budget.spend(key, bytes, now);
+            }
+        }))
+    });
+    Ok(next.run(counted).await)
 }
 
 /// Checks the media type of a request; parameters such as `charset` are ignored.

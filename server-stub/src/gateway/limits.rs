@@ -1,6 +1,7 @@
 //! How much is done at a time, and how often a handset may ask.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use candour_wire::{Code, Digest};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a whole request may take: a batch of 4 MiB over the slowest network that is of use.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+use super::budget::{Budget, Reserve};
+use crate::config::Config;
+use crate::problem::Failure;
 
 /// How long a request waits for its turn before it is told to come back.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +53,12 @@ pub struct Limits {
     /// Room for request bodies, in KiB.
     room: Arc<Semaphore>,
     rate: Mutex<Window>,
+    /// How long a whole request may take.
+    pub(super) request_timeout: Duration,
+    /// What a handset may send in a day.
+    pub(super) budget: Budget,
+    /// What is left free on the disk.
+    pub(super) reserve: Reserve,
 }
 
 /// Room that a request's body takes in memory; free again when this is dropped.
@@ -81,11 +89,34 @@ impl Default for Limits {
             log: permits(64),
             room: permits(ROOM_KIB),
             rate: Mutex::default(),
+            request_timeout: Duration::from_secs(60),
+            budget: Budget::new(u64::MAX),
+            reserve: Reserve::default(),
         }
     }
 }
 
 impl Limits {
+    /// The limits that the settings ask for, over a data directory.
+    #[must_use]
+    pub fn new(config: &Config, data: &Path) -> Self {
+        Self {
+            request_timeout: Duration::from_secs(config.request_timeout_s.into()),
+            budget: Budget::new(mib(config.handset_daily_mib)),
+            reserve: Reserve::new(data.to_owned(), mib(config.disk_reserve_mib)),
+            ..Self::default()
+        }
+    }
+
+    /// Refuses when the disk has too little room for records and files.
+    pub(super) fn require_room(&self) -> Result<(), Failure> {
+        if self.reserve.has_room() {
+            Ok(())
+        } else {
+            Err(Failure::new(Code::StorageFull).with_detail("the disk's reserve is reached"))
+        }
+    }
+
     /// Waits for a turn, for a short time.
     pub(super) async fn turn(&self, group: Group) -> Result<OwnedSemaphorePermit, Code> {
         let semaphore = match group {
@@ -134,6 +165,10 @@ impl Limits {
             Ok(())
         }
     }
+}
+
+const fn mib(number: u32) -> u64 {
+    (number as u64) << 20
 }
 
 async fn acquire(semaphore: &Arc<Semaphore>, number: u32) -> Result<OwnedSemaphorePermit, Code> {
@@ -186,6 +221,7 @@ mod tests {
             assert!(limits.turn(group).await.is_ok());
         }
     }
+
     #[tokio::test(start_paused = true)]
     async fn bodies_share_a_room_and_give_it_back() {
         let limits = Limits::default();

@@ -1,43 +1,42 @@
 //! Accepting connections, shaking hands, and serving HTTP/1.1 on them.
 
-use std::net::SocketAddr;
-use std::pin::pin;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use candour_wire::Digest;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
 use super::metrics::Metrics;
+use super::observed::{Observed, Seen};
+use super::places::{Crowd, Lag, Place, Places, one_address};
 use super::stall::Impatient;
 use super::tls;
+use crate::config::Config;
 use crate::identity::{HandsetIdentity, profile};
-
-/// How long a handshake may take: a slow network, not a client that never speaks.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long a client may take over its request's head, and how long a kept-alive connection may
-/// be silent.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// After this a connection is closed once its request is answered, so that certificates are
 /// looked at again; a fresh handshake costs a millisecond.
 const CONNECTION_AGE: Duration = Duration::from_secs(600);
 
-/// How long after [`CONNECTION_AGE`] the last request may go on; longer than any request may.
-const CONNECTION_GRACE: Duration = Duration::from_secs(90);
+/// How much longer than a request may take the last one of a connection may go on.
+const CONNECTION_GRACE: Duration = Duration::from_secs(30);
 
 /// Requests on one connection: a file of 100 MiB in pieces, and a long backlog.
 const REQUESTS_PER_CONNECTION: u32 = 1_000;
@@ -48,20 +47,80 @@ const HEADERS_MAX: usize = 64;
 /// Bytes of a request's head.
 const HEAD_MAX_BYTES: usize = 32 << 10;
 
+/// What is still taken in, and thrown away, of a body that was refused before its end: closing
+/// with unread bytes resets the connection, and the reply may be lost with it. Four times the
+/// longest body that is ever right.
+const LINGER_MAX_BYTES: usize = 16 << 20;
+
+/// For how long it is taken in.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// What is served on a port, and how.
 pub(super) struct Listener {
     /// In metrics and logs.
     pub(super) name: &'static str,
-    /// How to shake hands; `None` for plain HTTP.
-    pub(super) tls: Option<TlsAcceptor>,
-    /// Whether a client certificate says who it is.
-    pub(super) identified: bool,
+    /// How to shake hands, and with whom.
+    pub(super) door: Door,
     /// What is served.
     pub(super) routes: Router,
-    /// Most connections at a time.
-    pub(super) connections_max: u32,
+    /// Places for those who have not shown a certificate.
+    pub(super) strangers: Arc<Places<IpAddr>>,
+    /// How late the server is with its work.
+    pub(super) lag: Arc<Lag>,
+    /// How long things may take.
+    pub(super) patience: Patience,
     /// Where handshakes and connections are counted.
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// How to shake hands, and with whom.
+pub(super) enum Door {
+    /// Plain HTTP.
+    Clear,
+    /// TLS, with whoever comes.
+    Open(TlsAcceptor),
+    /// TLS, with enrolled phones.
+    Enrolled(TlsAcceptor, Handsets),
+}
+
+/// Places for enrolled phones.
+pub(super) struct Handsets {
+    /// In all. A handshake that is done waits for one.
+    pub(super) permits: Arc<Semaphore>,
+    /// For each.
+    pub(super) places: Arc<Places<Digest>>,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// A handshake: a slow network, not a client that never speaks.
+    pub(super) handshake: Duration,
+    /// The head of a request, and the silence before it.
+    pub(super) head: Duration,
+    /// A whole request.
+    pub(super) request: Duration,
+}
+
+impl Handsets {
+    pub(super) fn new(config: &Config) -> Self {
+        let most = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
+        Self {
+            permits: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Places::new(u32::MAX, config.connections_per_handset)),
+        }
+    }
+}
+
+impl Patience {
+    pub(super) fn new(config: &Config) -> Self {
+        let seconds = |number: u32| Duration::from_secs(number.into());
+        Self {
+            handshake: seconds(config.handshake_timeout_s),
+            head: seconds(config.idle_timeout_s),
+            request: seconds(config.request_timeout_s),
+        }
+    }
 }
 
 impl Listener {
@@ -69,26 +128,27 @@ impl Listener {
     /// requests that were taken, for as long as the caller lets it. Dropping the future cuts them
     /// off.
     pub(super) async fn run(self, tcp: TcpListener, mut stop: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(
-            usize::try_from(self.connections_max).unwrap_or(usize::MAX),
-        ));
         let this = Arc::new(self);
         let mut connections = JoinSet::new();
         while !*stop.borrow_and_update() {
             let accepted = tokio::select! {
-                // Connections beyond the limit wait in the kernel's queue.
-                accepted = accept(&tcp, &permits) => accepted,
+                accepted = tcp.accept() => accepted,
                 _ = stop.changed() => continue,
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
-                Ok((stream, peer, permit)) => {
+                Ok((stream, peer)) => {
+                    let from = one_address(peer.ip());
+                    let (place, crowd) = this.strangers.take(from, this.lag.patience());
+                    this.note_crowd(crowd, "address");
+                    let Some(place) = place else {
+                        continue;
+                    };
                     let (this, stop) = (Arc::clone(&this), stop.clone());
                     connections.spawn(async move {
                         this.metrics.connections().inc();
-                        this.connection(stream, peer, stop).await;
+                        this.connection(stream, peer, place, stop).await;
                         this.metrics.connections().dec();
-                        drop(permit);
                     });
                 }
                 Err(error) => {
@@ -104,22 +164,98 @@ impl Listener {
         while connections.join_next().await.is_some() {}
     }
 
+    fn note_crowd(&self, crowd: Option<Crowd>, one: &'static str) {
+        match crowd {
+            None => {}
+            Some(Crowd::All) => self.metrics.crowded_out(self.name, "all"),
+            Some(Crowd::One) => self.metrics.crowded_out(self.name, one),
+        }
+    }
+
     async fn connection(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        mut stop: watch::Receiver<bool>,
+        mut place: Place<IpAddr>,
+        stop: watch::Receiver<bool>,
     ) {
         // Replies are written whole, so there is nothing to wait for.
         let _ = stream.set_nodelay(true);
         let stream = Impatient::new(stream);
-        let Some(tls) = &self.tls else {
-            return self.serve(stream, None, stop).await;
+        match &self.door {
+            Door::Clear => tokio::select! {
+                () = self.serve(stream, None, stop) => {}
+                () = place.wanted() => {}
+            },
+            Door::Open(tls) => tokio::select! {
+                () = async {
+                    if let Some(stream) = self.shake(tls, stream, peer, stop.clone()).await {
+                        self.serve(stream, None, stop).await;
+                    }
+                } => {}
+                () = place.wanted() => {}
+            },
+            Door::Enrolled(tls, handsets) => {
+                let met = tokio::select! {
+                    met = self.meet(tls, handsets, stream, peer, stop.clone()) => met,
+                    () = place.wanted() => return,
+                };
+                let Some((stream, identity, _permit)) = met else {
+                    return;
+                };
+                let (own, crowd) = handsets.places.take(identity.key.key_id(), Duration::ZERO);
+                self.note_crowd(crowd, "handset");
+                let Some(mut own) = own else {
+                    return;
+                };
+                // No stranger any more.
+                drop(place);
+                tokio::select! {
+                    () = self.serve(stream, Some(identity), stop) => {}
+                    () = own.wanted() => {}
+                }
+            }
+        }
+    }
+
+    /// Shakes hands with an enrolled phone and finds it a place.
+    async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        tls: &TlsAcceptor,
+        handsets: &Handsets,
+        stream: S,
+        peer: SocketAddr,
+        mut stop: watch::Receiver<bool>,
+    ) -> Option<(TlsStream<S>, HandsetIdentity, OwnedSemaphorePermit)> {
+        let stream = self.shake(tls, stream, peer, stop.clone()).await?;
+        let chain = stream.get_ref().1.peer_certificates();
+        // The verifier has checked the same bytes a moment ago.
+        let identity = profile::check(chain.and_then(<[_]>::first)?).ok()?;
+        let permit = Arc::clone(&handsets.permits).acquire_owned();
+        let permit = tokio::select! {
+            permit = timeout(self.patience.handshake, permit) => permit,
+            _ = stop.wait_for(|stop| *stop) => return None,
         };
-        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
+        match permit {
+            Ok(Ok(permit)) => Some((stream, identity, permit)),
+            _ => {
+                self.metrics.crowded_out(self.name, "connections_max");
+                None
+            }
+        }
+    }
+
+    async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        tls: &TlsAcceptor,
+        stream: S,
+        peer: SocketAddr,
+        mut stop: watch::Receiver<bool>,
+    ) -> Option<TlsStream<S>> {
+        let handshake = timeout(self.patience.handshake, tls.accept(stream));
         let shaken = tokio::select! {
             shaken = handshake => shaken,
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => return None,
         };
         let outcome = match &shaken {
             Ok(Ok(_)) => "ok",
@@ -127,25 +263,11 @@ impl Listener {
             Err(_elapsed) => "timed_out",
         };
         self.metrics.handshake(self.name, outcome);
-        let Ok(Ok(stream)) = shaken else {
-            tracing::debug!(listener = self.name, %peer, outcome, "a handshake failed");
-            return;
-        };
-        let identity = if self.identified {
-            let leaf = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(<[_]>::first);
-            // The verifier has checked the same bytes a moment ago.
-            let Some(identity) = leaf.and_then(|leaf| profile::check(leaf).ok()) else {
-                return;
-            };
-            Some(identity)
-        } else {
-            None
-        };
-        self.serve(stream, identity, stop).await;
+        if let Ok(Ok(stream)) = shaken {
+            return Some(stream);
+        }
+        tracing::debug!(listener = self.name, %peer, outcome, "a handshake failed");
+        None
     }
 
     async fn serve<S>(
@@ -157,13 +279,22 @@ impl Listener {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let served = AtomicU32::new(0);
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let unread = Arc::new(AtomicBool::new(false));
+        let service = service_fn(|request: Request<Incoming>| {
+            let unread = Arc::clone(&unread);
+            let mut request = request.map(|body| {
+                Body::new(Observed::new(body, move |seen| {
+                    if seen == Seen::Left {
+                        unread.store(true, Ordering::Relaxed);
+                    }
+                }))
+            });
             if let Some(identity) = &identity {
                 request.extensions_mut().insert(identity.clone());
             }
             let last = served.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_PER_CONNECTION;
             let reply = self.routes.clone().oneshot(request);
-            async move {
+            Box::pin(async move {
                 let mut reply = reply.await;
                 if last && let Ok(reply) = &mut reply {
                     reply
@@ -171,16 +302,16 @@ impl Listener {
                         .insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 reply
-            }
+            })
         });
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT);
+            .header_read_timeout(self.patience.head);
         builder
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_MAX_BYTES);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = builder.serve_connection(TokioIo::new(stream), service);
         let wind_up = async {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
@@ -188,10 +319,12 @@ impl Listener {
             }
         };
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            ended = std::future::poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
             () = wind_up => {
-                connection.as_mut().graceful_shutdown();
-                match tokio::time::timeout(CONNECTION_GRACE, connection).await {
+                Pin::new(&mut connection).graceful_shutdown();
+                let ending =
+                    std::future::poll_fn(|context| connection.poll_without_shutdown(context));
+                match timeout(self.patience.request + CONNECTION_GRACE, ending).await {
                     Ok(ended) => ended,
                     Err(_elapsed) => return,
                 }
@@ -200,17 +333,20 @@ impl Listener {
         if let Err(error) = ended {
             tracing::debug!(listener = self.name, %error, "a connection broke off");
         }
+        let stream = connection.into_parts().io.into_inner();
+        part(stream, unread.load(Ordering::Relaxed)).await;
     }
 }
 
-async fn accept(
-    tcp: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits)
-        .acquire_owned()
-        .await
-        .map_err(std::io::Error::other)?;
-    let (stream, peer) = tcp.accept().await?;
-    Ok((stream, peer, permit))
+/// Closes a connection so that the peer can read the last reply: where it is still sending, what
+/// it sends is thrown away, up to a bound.
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool) {
+    if stream.shutdown().await.is_err() || !unread {
+        return;
+    }
+    let mut rest = stream.take(LINGER_MAX_BYTES as u64);
+    let mut thrown_away = tokio::io::sink();
+    let linger = tokio::io::copy(&mut rest, &mut thrown_away);
+    // Whatever becomes of it, the reply has had its time to arrive.
+    let _ = timeout(LINGER, linger).await;
 }

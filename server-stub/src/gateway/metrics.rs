@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::identity::enrolled::Count;
 use crate::store::Figures;
 
 /// The server's counters. Cheap to count; rendered when asked.
@@ -24,8 +25,10 @@ pub struct Metrics {
     failures: Family<[(&'static str, Word); 1], Counter>,
     handshakes: Family<[(&'static str, Word); 2], Counter>,
     enrolments: Family<[(&'static str, Word); 1], Counter>,
+    crowded_out: Family<[(&'static str, Word); 2], Counter>,
     append_seconds: Histogram,
     connections: Gauge,
+    disk_free: Gauge,
     handsets: Family<[(&'static str, Word); 1], Gauge>,
     anomalies: Gauge,
     log_size: Gauge,
@@ -59,9 +62,11 @@ impl Default for Metrics {
             failures: Family::default(),
             handshakes: Family::default(),
             enrolments: Family::default(),
+            crowded_out: Family::default(),
             // 1 ms to 16 s: from one fsync on a good disk to a store that chokes.
             append_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
             connections: Gauge::default(),
+            disk_free: Gauge::default(),
             handsets: Family::default(),
             anomalies: Gauge::default(),
             log_size: Gauge::default(),
@@ -94,6 +99,11 @@ impl Default for Metrics {
             metrics.enrolments.clone(),
         );
         registry.register(
+            "crowded_out",
+            "Connections that gave way to newer ones or found no place, by listener and limit",
+            metrics.crowded_out.clone(),
+        );
+        registry.register(
             "append_seconds",
             "Time from a checked batch to its commit",
             metrics.append_seconds.clone(),
@@ -102,6 +112,11 @@ impl Default for Metrics {
             "connections",
             "Open connections",
             metrics.connections.clone(),
+        );
+        registry.register(
+            "disk_free_bytes",
+            "Free bytes on the disk of the data",
+            metrics.disk_free.clone(),
         );
         registry.register("handsets", "Handsets by standing", metrics.handsets.clone());
         registry.register(
@@ -159,6 +174,17 @@ impl Metrics {
             .inc();
     }
 
+    /// A connection gave way to a newer one, or found no place, because of that limit.
+    pub(super) fn crowded_out(&self, listener: &'static str, limit: &'static str) {
+        self.crowded_out
+            .get_or_create(&[("listener", Word(listener)), ("limit", Word(limit))])
+            .inc();
+    }
+
+    pub(super) fn disk_free(&self, bytes: u64) {
+        self.disk_free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     pub(super) fn appended(&self, took: Duration) {
         self.append_seconds.observe(took.as_secs_f64());
     }
@@ -172,7 +198,7 @@ impl Metrics {
     /// # Errors
     ///
     /// When formatting fails, which a growing text cannot.
-    pub(super) fn render(&self, figures: &Figures) -> Result<String, fmt::Error> {
+    pub(super) fn render(&self, figures: &Figures, keys: Count) -> Result<String, fmt::Error> {
         let set = |gauge: &Gauge, number: u64| {
             gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         };
@@ -180,13 +206,13 @@ impl Metrics {
             &self
                 .handsets
                 .get_or_create(&[("standing", Word("enrolled"))]),
-            figures.enrolled,
+            keys.enrolled,
         );
         set(
             &self
                 .handsets
                 .get_or_create(&[("standing", Word("revoked"))]),
-            figures.revoked,
+            keys.revoked,
         );
         set(&self.anomalies, figures.anomalies);
         set(&self.log_size, figures.log_size);
@@ -208,13 +234,15 @@ mod tests {
         metrics.refusal(None, Some(Code::SignatureInvalid));
         metrics.handshake("handset", "ok");
         let figures = Figures {
-            enrolled: 3,
-            revoked: 1,
             anomalies: 0,
             log_size: 9,
             queued: 0,
         };
-        let text = metrics.render(&figures).unwrap();
+        let keys = Count {
+            enrolled: 3,
+            revoked: 1,
+        };
+        let text = metrics.render(&figures, keys).unwrap();
         for line in [
             "candour_records_total{kind=\"declaration\",outcome=\"taken\"} 1",
             "candour_records_total{kind=\"unknown\",outcome=\"refused\"} 1",

@@ -25,6 +25,7 @@ async fn ready(State(gateway): State<Gateway>) -> Outcome {
             Failure::new(Code::Unavailable).with_detail("the store has failed; restart the server")
         );
     }
+    gateway.limits.require_room()?;
     // The cheapest read there is: this is asked every few seconds.
     gateway.store.checkpoint().await?;
     Ok("ok\n".into_response())
@@ -34,7 +35,7 @@ async fn metrics(State(gateway): State<Gateway>) -> Outcome {
     let figures = gateway.store.figures().await?;
     let text = gateway
         .metrics
-        .render(&figures)
+        .render(&figures, gateway.enrolled.count())
         .map_err(|error| Failure::caused(Code::Internal, error))?;
     let mut response: Response = text.into_response();
     let media_type =

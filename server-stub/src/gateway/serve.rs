@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::listener::Listener;
+use super::listener::{Door, Handsets, Listener, Patience};
+use super::places::{Lag, Places};
 use super::tls::{self, ServerCertificate, TlsError};
 use super::{Gateway, follow};
 use crate::config::Config;
@@ -77,16 +78,17 @@ pub async fn serve(
         &gateway.authority,
         Arc::clone(&gateway.enrolled),
     )?;
+    let lag = Arc::new(Lag::default());
     let public = Listener {
-        tls: Some(TlsAcceptor::from(Arc::new(public_tls))),
-        ..listener(&gateway, config, "public", gateway.public_routes())
+        door: Door::Open(TlsAcceptor::from(Arc::new(public_tls))),
+        ..listener(&gateway, config, &lag, "public", gateway.public_routes())
     };
+    let handset_tls = TlsAcceptor::from(Arc::new(handset_tls));
     let handset = Listener {
-        tls: Some(TlsAcceptor::from(Arc::new(handset_tls))),
-        identified: true,
-        ..listener(&gateway, config, "handset", gateway.handset_routes())
+        door: Door::Enrolled(handset_tls, Handsets::new(config)),
+        ..listener(&gateway, config, &lag, "handset", gateway.handset_routes())
     };
-    let ops = listener(&gateway, config, "ops", gateway.ops_routes());
+    let ops = listener(&gateway, config, &lag, "ops", gateway.ops_routes());
     let mut tasks = JoinSet::new();
     for (tcp, listener) in [(public_tcp, public), (handset_tcp, handset), (ops_tcp, ops)] {
         tasks.spawn(listener.run(tcp, told.clone()));
@@ -99,6 +101,7 @@ pub async fn serve(
     ));
     ready(&bound);
     let ended = tokio::select! {
+        () = lag.measure() => Ok(()),
         () = stop => Ok(()),
         () = failure(gateway.store.as_ref()) => Err(StoreError::Failed.into()),
     };
@@ -139,15 +142,20 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeErr
 fn listener(
     gateway: &Gateway,
     config: &Config,
+    lag: &Arc<Lag>,
     name: &'static str,
     routes: axum::Router,
 ) -> Listener {
     Listener {
         name,
-        tls: None,
-        identified: false,
+        door: Door::Clear,
         routes,
-        connections_max: config.connections_max,
+        strangers: Arc::new(Places::new(
+            config.strangers_max,
+            config.strangers_per_address,
+        )),
+        lag: Arc::clone(lag),
+        patience: Patience::new(config),
         metrics: Arc::clone(&gateway.metrics),
     }
 }

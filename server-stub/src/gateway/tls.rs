@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use candour_wire::{Digest, Sensitive};
 use jiff::{SignedDuration, Timestamp};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::ring::{cipher_suite, default_provider, sign};
+use rustls::crypto::ring::{cipher_suite, default_provider, kx_group, sign};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -219,6 +219,8 @@ fn provider() -> Arc<CryptoProvider> {
     ];
     Arc::new(CryptoProvider {
         cipher_suites,
+        // P-384 would cost ten times as much, at the client's choice.
+        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],
         ..default_provider()
     })
 }

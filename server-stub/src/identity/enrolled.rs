@@ -32,6 +32,16 @@ struct Keys {
     version: u64,
     /// Whether the key is enrolled; false once it is revoked.
     standing: HashMap<Digest, bool>,
+    revoked: usize,
+}
+
+/// How many keys there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Keys that may connect.
+    pub enrolled: u64,
+    /// Keys whose enrolment was withdrawn.
+    pub revoked: u64,
 }
 
 impl EnrolledKeys {
@@ -43,6 +53,17 @@ impl EnrolledKeys {
             Some(true) => Standing::Enrolled,
             Some(false) => Standing::Revoked,
             None => Standing::Unknown,
+        }
+    }
+
+    /// How many keys there are, without a look at each.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let enrolled = keys.standing.len().saturating_sub(keys.revoked);
+        Count {
+            enrolled: enrolled as u64,
+            revoked: keys.revoked as u64,
         }
     }
 
@@ -67,12 +88,43 @@ impl EnrolledKeys {
             return Ok(());
         }
         for key in changes.enrolled {
-            keys.standing.insert(key.spki, true);
+            keys.set(key.spki, true);
         }
         for spki in changes.revoked {
-            keys.standing.insert(spki, false);
+            keys.set(spki, false);
         }
         keys.version = changes.version;
         Ok(())
+    }
+}
+
+impl Keys {
+    fn set(&mut self, spki: Digest, enrolled: bool) {
+        let before = self.standing.insert(spki, enrolled);
+        self.revoked -= usize::from(before == Some(false));
+        self.revoked += usize::from(!enrolled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_counted_as_they_come_go_and_come_back() {
+        let keys = EnrolledKeys::default();
+        let set = |name: &[u8], enrolled| keys.0.write().unwrap().set(Digest::of(name), enrolled);
+        for (name, enrolled, count) in [
+            (b"a", true, (1, 0)),
+            (b"a", true, (1, 0)),
+            (b"b", false, (1, 1)),
+            (b"a", false, (0, 2)),
+            (b"a", false, (0, 2)),
+            (b"a", true, (1, 1)),
+        ] {
+            set(name, enrolled);
+            let Count { enrolled, revoked } = keys.count();
+            assert_eq!((enrolled, revoked), count);
+        }
     }
 }

@@ -367,10 +367,6 @@ pub struct AppPrevalence {
 /// Numbers for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
-    /// Handsets that are enrolled and not revoked.
-    pub enrolled: u64,
-    /// Handsets whose enrolment was withdrawn.
-    pub revoked: u64,
     /// Times something was out of order, over all handsets.
     pub anomalies: u64,
     /// Leaves in the log.

@@ -66,7 +66,8 @@ pub(super) async fn prepare(
     let mut deliverers = Vec::new();
     let mut key = None;
     for token in tokens {
-        let handset = RawHandset::enrol_with(department, &token).await;
+        let mut public = department.connect_public().await;
+        let handset = RawHandset::enrol_on(&mut public, department, &token).await;
         if key.is_none() {
             let mut connection = handset.connect(department).await;
             let policy = connection.policy(department).await;

@@ -340,7 +340,10 @@ async fn a_full_disk_at_the_server_is_told_loses_nothing_and_passes() {
         Err(reason) => return println!("skipped: no small disk can be mounted here: {reason}"),
     };
     disk.take_in(&department.data());
-    department.restart_with(&mut disk.inside(&department.serve_command()));
+    let mut serve = disk.inside(&department.serve_command());
+    // A disk that is full all the same.
+    serve.env("CANDOUR_SERVER_DISK_RESERVE_MIB", "0");
+    department.restart_with(&mut serve);
     disk.fill_up_to(512);
 
     let mut connection = raw.connect(&department).await;

@@ -11,12 +11,13 @@ use candour_tests::faults::Death;
 use candour_tests::handset::{config_through, declare};
 use candour_tests::interceptor::{Asked, Fate};
 use candour_tests::raw::{batch, receipts};
+use candour_tests::torture::kill as torture;
 use candour_tests::{AgentCli, Department, Handset, Interceptor, Outcome, RawHandset};
 use candour_wire::api::BatchReply;
 use candour_wire::record::Stream;
 use serde_json::Value;
 
-use crate::department;
+use crate::{department, program};
 
 const KILL: i32 = 9;
 
@@ -81,6 +82,23 @@ fn own_handset<'a>(cli: &AgentCli, listed: &'a Value) -> &'a Value {
         .iter()
         .find(|handset| handset["handset"] == status["handset"])
         .unwrap()
+}
+
+#[test]
+fn agents_that_are_killed_under_load_lose_and_double_nothing() {
+    let outcome = torture::agents(&program(), 10, 1, false).unwrap();
+    assert!(outcome.is_as_it_should(), "{outcome:#?}");
+    assert!(outcome.acknowledged > 0, "{outcome:#?}");
+}
+
+#[test]
+fn servers_that_are_killed_under_load_lose_and_double_nothing() {
+    let outcome = torture::servers(&program(), 10, 1).unwrap();
+    assert!(outcome.is_as_it_should(), "{outcome:#?}");
+    assert!(
+        outcome.acknowledged > 0 && outcome.stored > 0,
+        "{outcome:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

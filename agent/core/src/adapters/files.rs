@@ -14,13 +14,25 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::ports::StoreError;
 
-/// Makes a directory that only its owner may enter, with its parents, unless it is there.
+/// Makes a directory that only its owner may enter, with its parents, unless it is there. What is
+/// made lasts through a power cut: a file that is synced is lost all the same where the directory
+/// above it is.
 ///
 /// # Errors
 ///
 /// When it cannot be made.
 pub fn create_private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        create_private_dir(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => sync_parent(dir),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes a file that only its owner may read, in place of an earlier one. When it returns, the

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use candour_wire::attachment::{self, EncryptError};
 use candour_wire::content::{Attachment, DeclarationContent, Person, Text, WithdrawalContent};
 use candour_wire::policy::Policy;
-use candour_wire::record::{Amendment, AttachmentRef, Body, Declaration, Kind, Stream, Withdrawal};
+use candour_wire::record::{Amendment, AttachmentRef, Body, Declaration, Kind, Withdrawal};
 use candour_wire::seal::{self, SealContext, SealError};
 use candour_wire::{RecordId, Sensitive, limits};
 use serde::Serialize;
@@ -18,7 +18,6 @@ use crate::outbox::{Also, NewRecord, Summary};
 use crate::policy::SignedPolicy;
 use crate::ports::{SpoolFile, StoreError};
 use crate::sync::SyncState;
-use crate::sync::backoff::Jitter;
 use crate::wiped;
 
 impl Agent {
@@ -361,7 +360,7 @@ impl Agent {
         if sync.bring_forward(
             now,
             policy.map(|policy| &policy.schedule),
-            &mut Jitter::from_system(),
+            &mut self.jitter(),
         ) {
             also.push(sync.as_change());
         }
@@ -377,9 +376,11 @@ impl Agent {
         Ok(state.outbox.append(&record, &also)?)
     }
 
+    /// What is corrected or taken back is a declaration: the server refuses a reference to anything
+    /// else, and notes it against this phone. A second correction amends the same declaration.
     fn require_declaration(&self, state: &mut State, id: RecordId) -> Result<(), AgentError> {
         match state.outbox.kind_of(id)? {
-            Some(kind) if kind.stream() == Stream::Records && kind != Kind::Withdrawal => Ok(()),
+            Some(Kind::Declaration) => Ok(()),
             _ => Err(AgentError::RecordUnknown(id)),
         }
     }

@@ -14,7 +14,6 @@ use crate::error::AgentError;
 use crate::identity::{self, Department, Identity, trust};
 use crate::outbox::{Also, Outbox, OutboxError};
 use crate::ports::{Document, Endpoint, Request, Response, Transport, TransportError};
-use crate::sync::backoff::Jitter;
 use crate::sync::{
     self, LendOutbox, PolicyOutcome, RenewalOutcome, Session, SyncReport, SyncState,
 };
@@ -206,7 +205,7 @@ impl Agent {
             outbox: Arc::clone(&self.state),
             identity,
             policy,
-            jitter: Jitter::from_system(),
+            jitter: self.jitter(),
             deadline,
         };
         let report = sync::run(session).await?;
@@ -265,12 +264,9 @@ impl Agent {
             .as_ref()
             .map(|signed| signed.policy().retention.handset_receipt_days)
         {
-            let before = self
-                .now()
-                .saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
-            state
-                .outbox
-                .prune_receipts(before.unwrap_or(Timestamp::MIN))?;
+            let sync = SyncState::load(&mut state.outbox)?;
+            let kept = receipts_kept_from(&sync, days);
+            state.outbox.prune_receipts(kept)?;
         }
         self.remove_unneeded(&mut state, &report.delivered_files)
     }
@@ -363,6 +359,16 @@ impl Agent {
         let likely = if sync.clock_wrong { passed } else { latest };
         Present { likely, latest }
     }
+}
+
+/// From when on receipts are kept. By the department's time: a clock that is years ahead would
+/// otherwise throw away receipts as they come, and with them what the holder can see, prove and
+/// correct.
+pub(super) fn receipts_kept_from(sync: &SyncState, days: u32) -> Timestamp {
+    let days = SignedDuration::from_hours(24 * i64::from(days));
+    trust::known_to_have_passed(sync.signed_time)
+        .saturating_sub(days)
+        .unwrap_or(Timestamp::MIN)
 }
 
 /// A connection that could not even be prepared. As a transport it makes the sync fail as one that

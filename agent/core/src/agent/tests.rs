@@ -311,10 +311,12 @@ fn only_this_phones_declarations_can_be_corrected_or_withdrawn() {
     let agent = phone.agent();
     let stranger = RecordId::make(agent.now());
     let preview = agent.preview(&draft()).unwrap();
-    let refused = agent.amend(stranger, preview.clone(), None).unwrap_err();
-    assert_eq!(refused.code(), Code::RecordUnknown);
     let first = agent.declare(preview.clone(), None).unwrap();
-    agent.amend(first, preview, None).unwrap();
+    let amendment = agent.amend(first, preview.clone(), None).unwrap();
+    for not_a_declaration in [stranger, amendment] {
+        let refused = agent.amend(not_a_declaration, preview.clone(), None);
+        assert_eq!(refused.unwrap_err().code(), Code::RecordUnknown);
+    }
     assert_eq!(
         agent.withdraw(first, "  ".into(), None).unwrap_err().code(),
         Code::FieldMissing
@@ -382,6 +384,19 @@ fn a_clock_years_ahead_makes_no_declaration_late_and_no_certificate_expired() {
     let problems = agent.status().unwrap().problems;
     let codes: Vec<&str> = problems.iter().map(|p| p.code.as_str()).collect();
     assert_eq!(codes, ["clock_wrong"]);
+}
+
+#[test]
+fn a_clock_years_ahead_throws_no_receipt_away() {
+    let received: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+    let signed = |days: i64| crate::sync::SyncState {
+        signed_time: Some(received + jiff::SignedDuration::from_hours(24 * days)),
+        ..Default::default()
+    };
+    // Whatever the clock shows: it is not asked.
+    assert!(super::network::receipts_kept_from(&signed(0), 365) < received);
+    assert!(super::network::receipts_kept_from(&signed(364), 365) < received);
+    assert!(super::network::receipts_kept_from(&signed(366), 365) > received);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod damage;
 mod declared;
+mod disks;
 mod epochs;
 mod frozen;
 mod model;

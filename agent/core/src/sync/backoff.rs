@@ -37,6 +37,12 @@ impl Jitter {
         Self(fastrand::Rng::with_seed(seed))
     }
 
+    /// Another one, which gives other waits.
+    #[must_use]
+    pub fn split(&mut self) -> Self {
+        Self(self.0.fork())
+    }
+
     /// A wait from nothing up to `most`, to the millisecond.
     pub fn up_to(&mut self, most: Duration) -> Duration {
         let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);

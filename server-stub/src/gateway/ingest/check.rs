@@ -63,7 +63,13 @@ impl Checker {
         if v != u64::from(record::VERSION) {
             return Err(detailed(Code::RecordVersion, format!("version {v}")));
         }
-        serde_json::from_slice(&payload).map_err(not_json)
+        let record = serde_json::from_slice(&payload).map_err(not_json)?;
+        if members::all_known(&payload, &record) {
+            Ok(record)
+        } else {
+            // Its name may be what must not be told.
+            Err(Refusal::new(Code::MemberUnknown))
+        }
     }
 
     fn check_body(&self, body: &Body) -> Result<(), Refusal> {
@@ -142,6 +148,8 @@ impl Checker {
         check_attachments(attachments)
     }
 }
+
+mod members;
 
 /// The only part of a record that every version has.
 #[derive(Deserialize)]

@@ -18,7 +18,10 @@ use super::{posture, uploads};
 use crate::store::{AppendError, Batch, StoreError, Verified};
 
 /// Refusals that an honest handset does not meet, each noted as an anomaly.
-const ANOMALIES: [Code; 9] = [
+const ANOMALIES: [Code; 12] = [
+    Code::RecordMalformed,
+    Code::MemberUnknown,
+    Code::SealRefused,
     Code::SignatureInvalid,
     Code::WrongHandset,
     Code::WrongStream,

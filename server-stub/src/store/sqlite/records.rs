@@ -70,16 +70,12 @@ pub(super) fn audit_trail(db: &Connection, limit: u32) -> rusqlite::Result<Vec<A
 /// The numbers that the database has; how much waits is the caller's to say.
 pub(super) fn figures(db: &Connection, queued: u64) -> rusqlite::Result<Figures> {
     db.prepare_cached(
-        "SELECT (SELECT count(*) FROM handset WHERE revoked IS NULL),
-           (SELECT count(*) FROM handset WHERE revoked IS NOT NULL),
-           (SELECT coalesce(sum(count), 0) FROM anomaly), (SELECT size FROM log)",
+        "SELECT (SELECT coalesce(sum(count), 0) FROM anomaly), (SELECT size FROM log)",
     )?
     .query_row((), |row| {
         Ok(Figures {
-            enrolled: uint(row, 0)?,
-            revoked: uint(row, 1)?,
-            anomalies: uint(row, 2)?,
-            log_size: uint(row, 3)?,
+            anomalies: uint(row, 0)?,
+            log_size: uint(row, 1)?,
             queued,
         })
     })

@@ -1,4 +1,5 @@
-//! The outbox under random acts, with a crash or a failing disk at any of them.
+//! The outbox under random acts: with a crash after any of them and after each of them, and with
+//! each of its reads and writes failing in turn.
 //!
 //! The model knows what the caller was told. Whatever happens: a record that was acknowledged is
 //! in one place of three (it waits, it is set aside, it has a receipt), a receipt is for bytes
@@ -13,6 +14,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::damage::damage;
+use super::disks::{Forgetful, Nth};
 use super::world::{Handset, Server, Synced, assert_chain, declaration, inventory, sync};
 use crate::adapters::memory::{Fault, MemoryStore};
 use crate::adapters::sqlite::SqliteStore;
@@ -60,10 +62,17 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 /// Where the rows are, between crashes.
-trait Disk {
+pub(super) trait Disk {
     fn open(&self) -> Box<dyn Store>;
     /// The disk itself, where it can be made to fail.
     fn memory(&self) -> Option<&MemoryStore>;
+    /// What is read and written from now on counts, or not.
+    fn count(&self, _counts: bool) {}
+    /// Whether it has to be opened again.
+    fn has_failed(&self) -> bool {
+        self.memory()
+            .is_some_and(|memory| memory.usage(Table::Meta).is_err())
+    }
 }
 
 impl Disk for MemoryStore {
@@ -131,12 +140,16 @@ impl<'a> Model<'a> {
             clock,
             limits,
         } = &self.handset;
-        let store = self.disk.open();
-        self.outbox =
-            Some(Outbox::open(store, keys.clone(), clock.clone(), limits.clone()).unwrap());
+        // It may be opening that fails; then it is tried again.
+        self.outbox = (0..2).find_map(|_| {
+            let (store, keys, clock) = (self.disk.open(), keys.clone(), clock.clone());
+            Outbox::open(store, keys, clock, limits.clone()).ok()
+        });
+        assert!(self.outbox.is_some(), "it opens again");
     }
 
     fn act(&mut self, act: &Act) {
+        self.disk.count(true);
         let result = match act {
             Act::Declare => self.append(declaration()),
             Act::Scan => self.append(inventory()),
@@ -176,21 +189,16 @@ impl<'a> Model<'a> {
                 Ok(())
             }
         };
+        self.disk.count(false);
         if let Err(error) = result {
             let allowed = [Code::StoreFull, Code::StoreFailed, Code::OutboxStale];
             assert!(allowed.contains(&error.code()), "{act:?}: {error:?}");
             self.crash();
         }
-        if self
-            .disk
-            .memory()
-            .is_none_or(|memory| memory.usage(Table::Meta).is_ok())
-        {
-            self.check();
-        } else {
+        if self.disk.has_failed() {
             self.crash();
-            self.check();
         }
+        self.check();
     }
 
     fn append(&mut self, body: candour_wire::record::Body) -> Result<(), OutboxError> {
@@ -333,4 +341,80 @@ proptest! {
     fn nor_is_it_on_a_real_disk(acts in proptest::collection::vec(act(), 1..20)) {
         run(&tempfile::tempdir().unwrap(), &acts);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_crash_after_each_step_loses_nothing(acts in proptest::collection::vec(act(), 1..20)) {
+        let disk = MemoryStore::new();
+        let mut model = Model::new(&disk);
+        for act in &acts {
+            model.act(act);
+            model.crash();
+            model.check();
+        }
+        model.finish();
+    }
+}
+
+/// Acts that are long enough to meet every path, and short enough to be repeated for every n.
+fn few_acts() -> impl Strategy<Value = Vec<Act>> {
+    let acts = proptest::collection::vec(act(), 4..9);
+    acts.prop_map(|mut acts| {
+        acts.insert(0, Act::Declare);
+        acts
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whichever_read_or_write_fails_nothing_is_lost(acts in few_acts()) {
+        let mut n = 0;
+        loop {
+            let disk = Nth::new(n);
+            run(&disk, &acts);
+            if !disk.has_come() {
+                break;
+            }
+            n += 1;
+        }
+        prop_assert!(n > 1, "{n} reads and writes");
+    }
+
+    #[test]
+    fn whichever_commit_fails_and_however_nothing_is_lost(acts in few_acts()) {
+        // These would end the fault that is asked for.
+        let ends = |act: &Act| matches!(act, Act::Fail(..) | Act::Crash | Act::Damage(_));
+        let acts: Vec<Act> = acts.into_iter().filter(|act| !ends(act)).collect();
+        for fault in [Fault::Full, Fault::Lost, Fault::Unanswered] {
+            let mut n = 0;
+            loop {
+                let disk = MemoryStore::new();
+                let mut model = Model::new(&disk);
+                disk.fail_after(n, fault);
+                for act in &acts {
+                    model.act(act);
+                }
+                let all = disk.commits();
+                model.finish();
+                if n > all {
+                    break;
+                }
+                n += 1;
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "an acknowledged record is lost")]
+fn a_disk_that_acknowledges_before_it_has_written_is_found() {
+    run(
+        &Forgetful::default(),
+        &[Act::Declare, Act::Declare, Act::Crash],
+    );
 }

@@ -1,0 +1,276 @@
+//! A limited number of places for connections, in all and for each of whoever comes.
+//!
+//! Where no place is left, the connection that has held its place for longest gives way to the
+//! newest comer. Turning the newest away would let whoever fills the places first keep everybody
+//! else out, for nothing but silence; this way a handshake of a tenth of a second succeeds unless
+//! all places change hands within that tenth. A connection that is cut off costs a phone one
+//! repetition.
+//!
+//! Nobody gives way before a while has passed, though. When thousands come at once in good faith,
+//! it is this server that keeps them waiting, and to cut off those who are nearly done would end
+//! in nobody getting through. So the while grows with how late the server is with its own work
+//! ([`Lag`]), and who finds no place then is turned away at once, which costs next to nothing.
+//!
+//! First gives way who comes from the same address as the newest comer, where that address has
+//! as many places as one may have. So an address that floods crowds out itself, and those who
+//! share the address with it get through by being quick.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+/// The places on one listener.
+#[derive(Debug)]
+pub(super) struct Places<K> {
+    in_all: usize,
+    for_each: usize,
+    held: Mutex<Held<K>>,
+}
+
+#[derive(Debug)]
+struct Held<K> {
+    next: u64,
+    /// Oldest first.
+    places: BTreeMap<u64, Holder<K>>,
+    of: HashMap<K, BTreeSet<u64>>,
+}
+
+#[derive(Debug)]
+struct Holder<K> {
+    key: K,
+    since: Instant,
+    tell: oneshot::Sender<()>,
+}
+
+/// A place that is held. Dropping it frees it.
+#[derive(Debug)]
+pub(super) struct Place<K: Copy + Eq + Hash> {
+    places: Arc<Places<K>>,
+    number: u64,
+    wanted: oneshot::Receiver<()>,
+}
+
+/// Which limit made somebody give way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crowd {
+    /// All places were taken.
+    All,
+    /// The newest comer had as many as one may have.
+    One,
+}
+
+impl<K: Copy + Eq + Hash> Places<K> {
+    pub(super) fn new(in_all: u32, for_each: u32) -> Self {
+        let number = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX).max(1);
+        Self {
+            in_all: number(in_all),
+            for_each: number(for_each),
+            held: Mutex::new(Held {
+                next: 0,
+                places: BTreeMap::new(),
+                of: HashMap::new(),
+            }),
+        }
+    }
+
+    /// Gives a place, and says whether somebody else has to give way for it; none where who
+    /// would have to has not held theirs for as long as `patience`.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        key: K,
+        patience: Duration,
+    ) -> (Option<Place<K>>, Option<Crowd>) {
+        let (tell, wanted) = oneshot::channel();
+        let since = Instant::now();
+        let mut held = self.lock();
+        let own = held.of.get(&key);
+        let (crowd, oldest) = if own.map_or(0, BTreeSet::len) >= self.for_each {
+            (Some(Crowd::One), own.and_then(|own| own.first().copied()))
+        } else if held.places.len() >= self.in_all {
+            (Some(Crowd::All), held.places.keys().next().copied())
+        } else {
+            (None, None)
+        };
+        if let Some(oldest) = oldest {
+            let new = |holder: &Holder<K>| since.duration_since(holder.since) < patience;
+            if held.places.get(&oldest).is_some_and(new) {
+                return (None, crowd);
+            }
+            if let Some(tell) = held.remove(oldest) {
+                // It may be ending by itself just now.
+                let _ = tell.send(());
+            }
+        }
+        let number = held.next;
+        held.next += 1;
+        held.places.insert(number, Holder { key, since, tell });
+        held.of.entry(key).or_default().insert(number);
+        drop(held);
+        let place = Place {
+            places: Arc::clone(self),
+            number,
+            wanted,
+        };
+        (Some(place), crowd)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held<K>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Copy + Eq + Hash> Held<K> {
+    fn remove(&mut self, number: u64) -> Option<oneshot::Sender<()>> {
+        let Holder { key, tell, .. } = self.places.remove(&number)?;
+        if let Some(own) = self.of.get_mut(&key) {
+            own.remove(&number);
+            if own.is_empty() {
+                self.of.remove(&key);
+            }
+        }
+        Some(tell)
+    }
+}
+
+impl<K: Copy + Eq + Hash> Place<K> {
+    /// Completes when somebody else is given this place; never otherwise.
+    pub(super) async fn wanted(&mut self) {
+        if (&mut self.wanted).await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Drop for Place<K> {
+    fn drop(&mut self) {
+        self.places.lock().remove(self.number);
+    }
+}
+
+/// How late the server is with its own work: how long something that is due waits for its turn.
+#[derive(Debug, Default)]
+pub(super) struct Lag(AtomicU64);
+
+impl Lag {
+    /// Measures until dropped.
+    pub(super) async fn measure(&self) {
+        loop {
+            let begun = Instant::now();
+            sleep(SAMPLE).await;
+            let late = begun.elapsed().saturating_sub(SAMPLE);
+            let late = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+            // It rises at once and falls by a tenth at a time: half of it in a third of a second.
+            let before = self.0.load(Ordering::Relaxed);
+            self.0.store(
+                late.max(before - before / 10 - 1.min(before)),
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// How long a connection keeps its place whoever else comes: what a handshake takes over a
+    /// slow network, and while the server is late, more than it makes the last in the queue wait.
+    pub(super) fn patience(&self) -> Duration {
+        AT_LEAST + 4 * Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+const SAMPLE: Duration = Duration::from_millis(50);
+
+const AT_LEAST: Duration = Duration::from_millis(200);
+
+/// What counts as one address: of IPv6 the first 64 bits, since whoever has one address there has
+/// them all (RFC 6177).
+pub(super) fn one_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        v4 @ IpAddr::V4(_) => v4,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn take<K: Copy + Eq + Hash>(places: &Arc<Places<K>>, key: K) -> (Place<K>, Option<Crowd>) {
+        let (place, crowd) = places.take(key, Duration::ZERO);
+        (place.unwrap(), crowd)
+    }
+
+    fn gives_way<K: Copy + Eq + Hash>(place: &mut Place<K>) -> bool {
+        place.wanted().now_or_never().is_some()
+    }
+
+    #[test]
+    fn who_fills_its_own_places_crowds_out_itself_and_nobody_else() {
+        let places = Arc::new(Places::new(4, 2));
+        let (mut quiet, _) = take(&places, "quiet");
+        let (mut first, _) = take(&places, "loud");
+        let (mut second, crowd) = take(&places, "loud");
+        assert_eq!(crowd, None);
+        let (mut third, crowd) = take(&places, "loud");
+        assert_eq!(crowd, Some(Crowd::One));
+        let told = [&mut quiet, &mut first, &mut second, &mut third].map(gives_way);
+        assert_eq!(told, [false, true, false, false]);
+    }
+
+    #[test]
+    fn where_all_places_are_taken_the_oldest_gives_way() {
+        let places = Arc::new(Places::new(2, 2));
+        let (mut first, _) = take(&places, 1);
+        let (mut second, _) = take(&places, 2);
+        let (third, crowd) = take(&places, 3);
+        assert_eq!(crowd, Some(Crowd::All));
+        assert_eq!([&mut first, &mut second].map(gives_way), [true, false]);
+        drop(third);
+        let (_fourth, crowd) = take(&places, 4);
+        assert_eq!(crowd, None, "a place that was left is free");
+        drop((first, second));
+        assert_eq!(places.lock().places.len(), 1);
+        assert_eq!(places.lock().of.len(), 1, "nothing is kept of who has gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_gives_way_before_a_while_has_passed() {
+        let places = Arc::new(Places::new(2, 2));
+        let patience = Duration::from_secs(1);
+        let (mut first, _) = take(&places, "a");
+        let _second = take(&places, "a");
+        let (none, crowd) = places.take("a", patience);
+        assert_eq!((none.is_none(), crowd), (true, Some(Crowd::One)));
+        let (none, crowd) = places.take("b", patience);
+        assert_eq!((none.is_none(), crowd), (true, Some(Crowd::All)));
+        assert!(!gives_way(&mut first));
+        sleep(patience).await;
+        let (third, _) = places.take("b", patience);
+        assert!(third.is_some());
+        assert!(gives_way(&mut first));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_late_is_patient_and_gets_over_it() {
+        let lag = Lag::default();
+        assert_eq!(lag.patience(), AT_LEAST);
+        lag.0.store(500, Ordering::Relaxed);
+        assert_eq!(lag.patience(), AT_LEAST + Duration::from_secs(2));
+        let _ = tokio::time::timeout(Duration::from_secs(5), lag.measure()).await;
+        assert_eq!(lag.patience(), AT_LEAST);
+    }
+
+    #[test]
+    fn addresses_of_one_network_of_version_6_are_one_and_mapped_ones_are_what_they_map() {
+        let one = |text: &str| one_address(text.parse().unwrap());
+        assert_eq!(one("2001:db8:1:2:3::4"), one("2001:db8:1:2:ffff::1"));
+        assert_ne!(one("2001:db8:1:2::1"), one("2001:db8:1:3::1"));
+        assert_eq!(one("::ffff:192.0.2.7"), one("192.0.2.7"));
+        assert_ne!(one("192.0.2.7"), one("192.0.2.8"));
+    }
+}

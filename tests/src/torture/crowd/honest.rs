@@ -1,0 +1,173 @@
+//! Handsets that go on with their work: each opens a connection of its own, asks, and reads.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candour_wire::api::{BatchReply, RecordResult};
+use candour_wire::chain::Head;
+use candour_wire::record::Stream;
+use candour_wire::seal::RecordsPublicKey;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::raw::batch;
+use crate::{Connection, Department, RawHandset};
+
+/// What a handset asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// That its next record is taken.
+    Record,
+    /// The policy, of which only the status is looked at.
+    Policy,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Score {
+    took: Vec<Duration>,
+    pub(super) failed: usize,
+}
+
+/// Handsets at work.
+pub(super) struct Honest {
+    department: Arc<Department>,
+    handsets: Vec<(Arc<RawHandset>, Head)>,
+    ask: Ask,
+    at: SocketAddr,
+}
+
+/// How long a phone waits; the agent itself gives the server a minute.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between a handset's connections: far more often than phones come, so that many are measured.
+const BETWEEN: Duration = Duration::from_millis(500);
+
+impl Score {
+    pub(super) fn done(&self) -> usize {
+        self.took.len()
+    }
+
+    /// What so many of a hundred took at most.
+    pub(super) fn quantile(&self, percent: usize) -> Duration {
+        let mut took = self.took.clone();
+        took.sort();
+        let place = (took.len() * percent).div_ceil(100).saturating_sub(1);
+        took.get(place).copied().unwrap_or_default()
+    }
+}
+
+impl Honest {
+    pub(super) fn new(
+        department: Arc<Department>,
+        handsets: Vec<RawHandset>,
+        ask: Ask,
+        at: SocketAddr,
+    ) -> Self {
+        let handsets = handsets.into_iter().map(|handset| {
+            let head = handset.genesis(Stream::Records);
+            (Arc::new(handset), head)
+        });
+        Self {
+            department,
+            handsets: handsets.collect(),
+            ask,
+            at,
+        }
+    }
+
+    /// Works for a while.
+    pub(super) async fn work(&mut self, long: Duration) -> Score {
+        let until = Instant::now() + long;
+        let mut tasks = Vec::new();
+        for (handset, head) in self.handsets.drain(..) {
+            let (department, ask, at) = (Arc::clone(&self.department), self.ask, self.at);
+            tasks.push(tokio::spawn(async move {
+                let mut score = Score::default();
+                let mut phone = PhoneAtWork {
+                    department,
+                    handset,
+                    head,
+                    key: None,
+                };
+                let mut ticks = tokio::time::interval(BETWEEN);
+                while Instant::now() < until {
+                    ticks.tick().await;
+                    let begun = Instant::now();
+                    match timeout(PATIENCE, phone.once(ask, at)).await {
+                        Ok(Some(())) => score.took.push(begun.elapsed()),
+                        _ => score.failed += 1,
+                    }
+                }
+                (score, phone.handset, phone.head)
+            }));
+        }
+        let mut all = Score::default();
+        for task in tasks {
+            if let Ok((score, handset, head)) = task.await {
+                all.took.extend(score.took);
+                all.failed += score.failed;
+                self.handsets.push((handset, head));
+            }
+        }
+        all
+    }
+}
+
+struct PhoneAtWork {
+    department: Arc<Department>,
+    handset: Arc<RawHandset>,
+    head: Head,
+    key: Option<RecordsPublicKey>,
+}
+
+impl PhoneAtWork {
+    /// One connection with one request; `None` where it is not answered as it should be.
+    async fn once(&mut self, ask: Ask, at: SocketAddr) -> Option<()> {
+        let tls = self.handset.tls(&self.department);
+        let mut connection = Connection::open(at, tls).await.ok()?;
+        if ask == Ask::Policy {
+            let reply = connection.get("/v1/policy").await.ok()?;
+            return (reply.status == 200).then_some(());
+        }
+        let key = match &self.key {
+            Some(key) => key.clone(),
+            None => self
+                .key
+                .insert(connection.policy(&self.department).await.records_key)
+                .clone(),
+        };
+        let record = self
+            .handset
+            .declaration(&self.head, &key, "as on any other day");
+        let reply = connection
+            .post(Stream::Records, batch(std::slice::from_ref(&record)))
+            .await
+            .ok()?;
+        let reply: BatchReply = serde_json::from_slice(&reply.body).ok()?;
+        match reply.results.as_slice() {
+            [RecordResult::Receipt(_)] => {
+                self.head = self.head.extended(&record.jws);
+                Some(())
+            }
+            // The reply to the one before was lost: go on from where the server is.
+            [RecordResult::Refusal(refusal)] => {
+                self.head = refusal.head?;
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Asks the operations listener.
+pub(super) async fn ops(department: &Department, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(department.ops_address()).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.ok()?;
+    Some(text)
+}
