@@ -347,6 +347,17 @@ async fn a_redacted_passage_is_nowhere_and_the_record_says_that_it_was_there() {
         why[1],
     ]);
     assert!(both.stderr.contains("stands in 1 too"), "{both:?}");
+    let with_file = [
+        "--pick",
+        "10",
+        "--redact",
+        "10:night",
+        why[0],
+        why[1],
+        "--dry-run",
+    ];
+    let with_file = pick(&cli, &[&fixture("android")], &with_file).succeeded();
+    assert!(with_file.stderr.contains("--no-files"), "{with_file:?}");
     for (more, code) in [
         (
             &["--redact", "2:Marmalade", why[0], why[1]][..],
