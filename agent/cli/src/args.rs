@@ -183,7 +183,7 @@ pub(crate) struct Picking {
     #[arg(long, value_name = "NUMBER:PASSAGE", requires = "picked")]
     pub(crate) redact: Vec<String>,
     /// Why passages are redacted
-    #[arg(long, requires = "redact", value_parser = words!(RedactionReason))]
+    #[arg(long, requires = "redact", value_name = "REASON", value_parser = words!(RedactionReason))]
     pub(crate) redact_why: Option<RedactionReason>,
     /// More about why, in a few words, or @FILE; needed for `other`
     #[arg(long, value_name = "TEXT", requires = "redact")]

@@ -1,10 +1,12 @@
 //! Exported chats by the command line: looked at, picked from, declared.
 
+mod hostile;
+mod terminal;
+
 use std::fs;
 use std::path::Path;
 
-use candour_tests::terminal::key;
-use candour_tests::{AgentCli, Department, Terminal};
+use candour_tests::{AgentCli, Department, Outcome};
 use candour_wire::Digest;
 use serde_json::Value;
 
@@ -42,7 +44,7 @@ fn enrolled(department: &Department) -> AgentCli {
 }
 
 /// Picks messages with `more` arguments and declares them, or shows them with `--dry-run`.
-fn pick(cli: &AgentCli, export: &[&str], more: &[&str]) -> candour_tests::Outcome {
+fn pick(cli: &AgentCli, export: &[&str], more: &[&str]) -> Outcome {
     let args: Vec<&str> = ["import"]
         .iter()
         .chain(export)
@@ -347,6 +349,17 @@ async fn a_redacted_passage_is_nowhere_and_the_record_says_that_it_was_there() {
         why[1],
     ]);
     assert!(both.stderr.contains("stands in 1 too"), "{both:?}");
+    let with_file = [
+        "--pick",
+        "10",
+        "--redact",
+        "10:night",
+        why[0],
+        why[1],
+        "--dry-run",
+    ];
+    let with_file = pick(&cli, &[&fixture("android")], &with_file).succeeded();
+    assert!(with_file.stderr.contains("--no-files"), "{with_file:?}");
     for (more, code) in [
         (
             &["--redact", "2:Marmalade", why[0], why[1]][..],
@@ -393,158 +406,4 @@ async fn messages_that_were_copied_out_of_an_app_are_pasted_and_declared() {
     assert_eq!(nothing.error_code(), "import_unknown_format");
     let both = cli.run(&["import", "--paste", "chat.txt"], copied);
     assert_eq!(both.error_code(), "usage_invalid");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn messages_are_chosen_redacted_and_confirmed_at_a_terminal() {
-    let department = department();
-    let cli = enrolled(&department);
-    let account = shipped("signal");
-    let plain = |args: &[&str]| Terminal::start(candour_command(&cli, args));
-    let mut args = vec!["import", &account, "--choose"];
-    args.extend(&REST[..6]);
-    args.extend(["--device", "government", "--disappearing", "off"]);
-    let mut terminal = plain(&args);
-    terminal.wait_for("Which conversation?");
-    terminal.press("private office");
-    terminal.wait_for("Budget Bill: private office");
-    terminal.press(key::ENTER);
-    terminal.wait_for("set to disappear");
-    terminal.wait_for("Which messages are to be declared?");
-    // Nothing is marked at first, and nothing goes on like that.
-    terminal.press(key::ENTER);
-    terminal.wait_for("Mark at least one");
-    terminal.press("drafted");
-    terminal.wait_for("Cleared");
-    terminal.press(" ");
-    terminal.wait_for("[x]");
-    terminal.press(key::ENTER);
-    terminal.wait_for("to be redacted?");
-    terminal.press("y\r");
-    terminal.wait_for("Which words");
-    terminal.press("drafted\r");
-    terminal.wait_for("Why is it redacted?");
-    terminal.press("unrelated");
-    terminal.wait_for("unrelated");
-    terminal.press(key::ENTER);
-    terminal.wait_for("Anything else?");
-    terminal.press("n\r");
-    terminal.wait_for("This will be declared:");
-    terminal.wait_for("Sent");
-    terminal.wait_for("[redacted]\"");
-    terminal.wait_for("Declare this?");
-    terminal.press("y\r");
-    let (status, shown) = terminal.end();
-    assert!(
-        status.success() && shown.contains("Declared as record"),
-        "{shown}"
-    );
-
-    let mut terminal = plain(&args);
-    terminal.wait_for("Which conversation?");
-    terminal.press(key::ESCAPE);
-    let (status, shown) = terminal.end();
-    assert_eq!(status.code(), Some(6), "{shown}");
-    assert!(shown.contains("broken off"), "{shown}");
-}
-
-#[test]
-fn an_order_of_dates_that_cannot_be_told_is_asked_for_at_a_terminal_and_refused_elsewhere() {
-    let dir = tempfile::tempdir().unwrap();
-    let chat = dir.path().join("_chat.txt");
-    fs::write(&chat, "03/02/2026, 09:05 - Alice: The annex is late.\n").unwrap();
-    let command = || {
-        let mut command = crate::program().agent(["import"]);
-        command
-            .arg(&chat)
-            .arg("--home")
-            .arg(dir.path().join("home"));
-        command
-    };
-    let refused = candour_tests::program::run(command().arg("--json"), b"");
-    assert_eq!(refused.error_code(), "import_needs_date_order");
-    for (typed, date) in [("dmy", "3 Feb 2026"), ("mdy", "2 Mar 2026")] {
-        let mut terminal = Terminal::start(command());
-        terminal.wait_for("How did the phone write");
-        terminal.press(typed);
-        terminal.wait_for(typed);
-        terminal.press(key::ENTER);
-        let (status, shown) = terminal.end();
-        assert!(status.success() && shown.contains(date), "{shown}");
-    }
-}
-
-/// A command that speaks to people.
-fn candour_command(cli: &AgentCli, args: &[&str]) -> std::process::Command {
-    let mut command = crate::program().agent(args);
-    command
-        .arg("--home")
-        .arg(cli.home())
-        .arg("--config")
-        .arg(cli.config());
-    command
-}
-
-#[test]
-fn hostile_files_and_folders_are_refused_or_shown_and_never_obeyed() {
-    let dir = tempfile::tempdir().unwrap();
-    let import = |paths: &[&Path], form: &[&str]| {
-        let mut command = crate::program().agent(["import"]);
-        command
-            .args(paths)
-            .args(form)
-            .arg("--home")
-            .arg(dir.path().join("home"));
-        candour_tests::program::run(&mut command, b"")
-    };
-    let refused = |path: &Path| import(&[path], &["--json"]).error_code();
-    let file = |name: &str, bytes: &[u8]| {
-        let path = dir.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    };
-    assert_eq!(refused(&file("empty.txt", b"")), "import_unknown_format");
-    assert_eq!(refused(&file("empty.zip", b"")), "import_unknown_format");
-    assert_eq!(
-        refused(&file("cut.zip", b"PK\x03\x04")),
-        "import_archive_refused"
-    );
-    assert_eq!(refused(Path::new("/dev/null")), "attachment_unreadable");
-    let empty = dir.path().join("nothing in it");
-    fs::create_dir(&empty).unwrap();
-    assert_eq!(refused(&empty), "import_unknown_format");
-
-    let chat = b"13/02/2026, 09:05 - Al\x1b[2Jice: \x1b]0;owned\x07 \xe2\x80\xaeecilA\n";
-    let named = file("\u{1b}[31m/WhatsApp Chat with \u{1b}[2J.txt", chat);
-    let shown = import(&[named.parent().unwrap()], &[]).succeeded();
-    assert!(
-        !shown.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}']),
-        "{shown:?}"
-    );
-    assert!(shown.stdout.contains("\\u{1b}[2J"), "{shown:?}");
-    let missing = import(&[&dir.path().join("\u{1b}[31m.txt")], &[]);
-    assert!(!missing.stderr.contains('\u{1b}'), "{missing:?}");
-
-    let linked = file("linked/_chat.txt", chat);
-    std::os::unix::fs::symlink("/etc", linked.with_file_name("media")).unwrap();
-    assert_eq!(refused(linked.parent().unwrap()), "import_archive_refused");
-
-    let many = dir.path().join("many");
-    fs::create_dir(&many).unwrap();
-    let one = file("many/_chat.txt", chat);
-    // Links of one file cost no room; an export has at most 60,000.
-    for number in 0..60_000 {
-        fs::hard_link(&one, many.join(number.to_string()))
-            .or_else(|_| {
-                // Some file systems allow one file few names.
-                fs::write(many.join(number.to_string()), b"")
-            })
-            .unwrap();
-    }
-    assert_eq!(refused(&many), "import_archive_refused");
-    assert!(
-        !dir.path().join("home").exists(),
-        "looking leaves nothing behind"
-    );
 }

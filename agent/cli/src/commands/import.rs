@@ -228,6 +228,17 @@ impl Read<'_> {
         if picking.choose {
             redact::by_hand(&mut picked, places)?;
         }
+        let is_redacted = picked
+            .draft
+            .messages
+            .iter()
+            .any(|message| !message.redactions.is_empty());
+        if is_redacted && !picking.no_files && !picked.files.is_empty() {
+            out::note(
+                "Files are declared as they are, whatever is redacted in their messages; \
+                 --no-files leaves them out.",
+            );
+        }
         let mut draft = picked.draft;
         if let Some(source) = &mut draft.source {
             source.sha256 = Some(digest);
