@@ -5,6 +5,7 @@
 //! purpose, which it has to notice.
 
 pub mod books;
+pub mod crowd;
 pub mod disk;
 pub mod facts;
 pub mod kill;
@@ -30,6 +31,8 @@ struct Torture {
 
 #[derive(Debug, Subcommand)]
 enum Trial {
+    /// Crowds before the gateway: silent, slow, or shaking hands without end.
+    Crowd(crowd::Args),
     /// Cuts the power at any step of a recorded run and looks at what is left.
     PowerCut(power_cut::Args),
     /// Kills agents and servers under load and looks at what is left.
@@ -44,6 +47,7 @@ enum Trial {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match Torture::try_parse_from(args) {
         Ok(Torture { trial }) => match trial {
+            Trial::Crowd(args) => crowd::run(&args),
             Trial::PowerCut(args) => power_cut::run(&args),
             Trial::Kill(args) => kill::run(&args),
             Trial::Phone(args) => phone::run(&args),

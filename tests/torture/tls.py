@@ -175,7 +175,8 @@ TESTSSL_EXPECTED = {
     "SSLv2": "not offered", "SSLv3": "not offered", "TLS1": "not offered",
     "TLS1_1": "not offered", "TLS1_2": "not offered", "TLS1_3": "offered with final",
     "ALPN": "http/1.1", "heartbleed": "not vulnerable", "CCS": "not vulnerable",
-    "ticketbleed": ("no session ticket", "not applicable"), "ROBOT": "not vulnerable",
+    "ticketbleed": ("not vulnerable", "no session ticket", "not applicable"),
+    "ROBOT": "not vulnerable",
     "CRIME_TLS": "not vulnerable", "POODLE_SSL": "not vulnerable", "FREAK": "not vulnerable",
     "DROWN": "not vulnerable", "LOGJAM": "not vulnerable", "BEAST": "not vulnerable", "LUCKY13": "not vulnerable", "RC4": "not vulnerable",
 }

@@ -387,3 +387,5 @@ impl Hasher {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -236,3 +236,5 @@ struct OwnedHeader {
 mod der;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

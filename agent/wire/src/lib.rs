@@ -33,6 +33,8 @@ pub mod record;
 pub mod seal;
 pub mod sensitive;
 pub mod time;
+#[cfg(test)]
+mod wycheproof;
 
 pub use code::{Code, Problem, Retry};
 pub use digest::Digest;

@@ -310,3 +310,5 @@ impl TryCryptoRng for SystemRng {}
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

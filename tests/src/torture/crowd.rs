@@ -2,9 +2,10 @@
 //! for handshake after handshake. Enrolled handsets go on delivering records meanwhile; what is
 //! measured is whether they succeed, how long they take, and the gateway's memory.
 //!
-//! Handsets share an address with the crowd, as they do behind a mobile operator's gateway; with
-//! `--addresses` the crowd comes from others too. The control is a listener that lets 1,024 in
-//! and makes the others wait: the handsets' failures there show that the trial can fail.
+//! The crowd comes from as many addresses as asked for. With `--shared` the handsets share the
+//! first of them, as they do behind a mobile operator's gateway, and some may be turned away: they
+//! would come back. The control is a listener that lets 1,024 in and makes the others wait: the
+//! handsets' failures there show that the trial can fail.
 
 mod attack;
 mod control;
@@ -28,6 +29,9 @@ pub struct Args {
     /// Loopback addresses that the crowd comes from.
     #[arg(long, default_value_t = 1)]
     addresses: u8,
+    /// Let the handsets share the crowd's address.
+    #[arg(long)]
+    shared: bool,
     /// Seconds for each crowd.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
@@ -100,13 +104,14 @@ async fn trial(args: &Args, program: &Program) -> Result<bool, String> {
     let calm = honest.work(Duration::from_secs(args.seconds)).await;
     let _ = write!(table, "{}", row("nobody else", 0, &calm, idle));
     for attack in attacks {
-        let crowd = Crowd::gather(&department, at, attack, args.connections, args.addresses).await;
+        let crowd = Crowd::gather(&department, at, attack, args).await;
         let watched = tokio::spawn(peak(Arc::clone(&department), args.seconds));
         let score = honest.work(Duration::from_secs(args.seconds)).await;
         let peak = watched.await.map_err(|error| error.to_string())?;
         let held = crowd.held();
         drop(crowd);
-        let served = score.failed == 0 && score.done() > 0;
+        let tolerated = if args.shared { score.done() / 10 } else { 0 };
+        let served = score.failed <= tolerated && score.done() > 0;
         right &= served && peak < RSS_MAX_MIB;
         let _ = write!(table, "{}", row(attack.name(), held, &score, peak));
     }

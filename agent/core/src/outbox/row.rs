@@ -14,6 +14,7 @@
 
 use candour_wire::Sensitive;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::error::Unspecified;
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq as _;
@@ -110,11 +111,10 @@ struct RowSecrets(Zeroizing<[u8; KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES]>);
 impl RowSecrets {
     fn derive(epoch: &EpochKey, salt: &[u8], place: &[u8]) -> Self {
         let mut out = Zeroizing::new([0; KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES]);
-        // EXPOSE: the key derivation takes the epoch's key.
-        let prk = Salt::new(HKDF_SHA256, salt).extract(epoch.secret().expose());
         let number = epoch.number().to_be_bytes();
-        prk.expand(&[b"candour/row/v1\0", &number, place], Length(out.len()))
-            .and_then(|okm| okm.fill(out.as_mut()))
+        let info: [&[u8]; 3] = [b"candour/row/v1\0", &number, place];
+        // EXPOSE: the key derivation takes the epoch's key.
+        hkdf(epoch.secret().expose(), salt, &info, out.as_mut())
             .expect("76 bytes are within what HKDF can give");
         Self(out)
     }
@@ -137,6 +137,12 @@ impl RowSecrets {
     }
 }
 
+/// HKDF with SHA-256 (RFC 5869). Fails when more than 8,160 bytes are asked for.
+fn hkdf(ikm: &[u8], salt: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<(), Unspecified> {
+    let prk = Salt::new(HKDF_SHA256, salt).extract(ikm);
+    prk.expand(info, Length(out.len()))?.fill(out)
+}
+
 struct Length(usize);
 
 impl KeyType for Length {
@@ -147,3 +153,5 @@ impl KeyType for Length {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -117,9 +117,9 @@ impl NoteVerifier {
             if name != self.name || id != self.id() {
                 continue;
             }
-            UnparsedPublicKey::new(&ED25519, &self.public)
-                .verify(text.as_bytes(), &signature)
-                .map_err(|_| NoteError::Signature)?;
+            if !self.verifies(text.as_bytes(), &signature) {
+                return Err(NoteError::Signature);
+            }
             verified = true;
         }
         if verified {
@@ -127,6 +127,12 @@ impl NoteVerifier {
         } else {
             Err(NoteError::Unsigned)
         }
+    }
+
+    fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.public)
+            .verify(text, signature)
+            .is_ok()
     }
 }
 
@@ -269,3 +275,5 @@ fn hex_id(id: [u8; ID_BYTES]) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
+use super::Args;
 use crate::{Department, RawHandset};
 
 /// What a crowd does.
@@ -94,8 +95,7 @@ impl Crowd {
         department: &Department,
         at: [SocketAddr; 2],
         attack: Attack,
-        connections: usize,
-        addresses: u8,
+        args: &Args,
     ) -> Self {
         let accomplice = RawHandset::enrol(department).await;
         let held = Arc::new(AtomicUsize::new(0));
@@ -108,13 +108,16 @@ impl Crowd {
             held: Arc::clone(&held),
         });
         let mut tasks = JoinSet::new();
-        for number in 0..attack.size(connections) {
+        // Handsets come from 127.0.0.1.
+        let first = if args.shared { 1 } else { 2 };
+        for number in 0..attack.size(args.connections) {
             let plan = Arc::clone(&plan);
-            let last = u8::try_from(number % usize::from(addresses.max(1))).unwrap_or_default();
+            let place = number % usize::from(args.addresses.clamp(1, 250));
+            let last = first + u8::try_from(place).unwrap_or_default();
             tasks.spawn(async move {
                 loop {
                     // Whatever ends it, there is another after it.
-                    let _ = plan.once(Ipv4Addr::new(127, 0, 0, 1 + last)).await;
+                    let _ = plan.once(Ipv4Addr::new(127, 0, 0, last)).await;
                     tokio::time::sleep(plan.pause()).await;
                 }
             });
