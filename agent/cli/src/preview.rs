@@ -92,7 +92,7 @@ pub(crate) fn show(
         ));
     }
     out.pairs(pairs)?;
-    messages(out, &content.messages)?;
+    messages(out, &content.messages, Some(&content.occurred))?;
     files(out, &content.attachments)
 }
 
@@ -107,14 +107,9 @@ pub(crate) fn show_draft(out: &mut Out, draft: &Draft) -> Result<(), Failure> {
         |name, value: Option<String>| pairs.push((name, value.unwrap_or_else(|| "–".to_owned())));
     word("Channel", draft.channel.as_ref().map(ToString::to_string));
     word("Direction", draft.direction.map(|w| w.label().to_owned()));
-    word(
-        "When",
-        draft
-            .occurred
-            .as_ref()
-            .or_else(|| draft.messages.iter().find_map(|m| m.at.as_ref()))
-            .map(time),
-    );
+    let first = draft.messages.iter().find_map(|m| m.at.as_ref());
+    let occurred = draft.occurred.as_ref().or(first);
+    word("When", occurred.map(time));
     word(
         "Kind of information",
         draft.significance.map(|w| w.label().to_owned()),
@@ -145,7 +140,7 @@ pub(crate) fn show_draft(out: &mut Out, draft: &Draft) -> Result<(), Failure> {
         draft.substance.as_ref(),
     );
     out.pairs(pairs)?;
-    messages(out, &draft.messages)?;
+    messages(out, &draft.messages, occurred)?;
     files(out, &draft.attachments)
 }
 
@@ -167,16 +162,23 @@ pub(crate) fn to_json(content: &impl Serialize) -> Value {
 
 /// A message's time as a person writes it, with what is doubtful about it.
 pub(crate) fn time(time: &MessageTime) -> String {
-    let doubt = match time.confidence {
-        TimeConfidence::Exact | TimeConfidence::Inferred => "",
-        TimeConfidence::Ambiguous => " (the clocks went back: one of two)",
-        TimeConfidence::Nonexistent => " (the clocks went forward: no such time)",
-    };
+    let doubt = doubt(time.confidence)
+        .map(|doubt| format!(" ({doubt})"))
+        .unwrap_or_default();
     format!(
         "{} {}{doubt}",
         time.wall.strftime("%-d %b %Y, %H:%M"),
         text::line(&time.zone)
     )
+}
+
+/// What is doubtful about a time, where it is one that the clocks had twice or never.
+pub(crate) fn doubt(confidence: TimeConfidence) -> Option<&'static str> {
+    match confidence {
+        TimeConfidence::Exact | TimeConfidence::Inferred => None,
+        TimeConfidence::Ambiguous => Some("the clocks went back: one of two"),
+        TimeConfidence::Nonexistent => Some("the clocks went forward: no such time"),
+    }
 }
 
 fn push(pairs: &mut Vec<(&'static str, String)>, name: &'static str, value: Option<&Text>) {
@@ -186,7 +188,12 @@ fn push(pairs: &mut Vec<(&'static str, String)>, name: &'static str, value: Opti
     }
 }
 
-fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
+/// Shows messages, with the zone of those whose time is in another than that of `occurred`.
+fn messages(
+    out: &mut Out,
+    messages: &[Message],
+    occurred: Option<&MessageTime>,
+) -> Result<(), Failure> {
     if messages.is_empty() {
         return Ok(());
     }
@@ -197,7 +204,7 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
                 message
                     .at
                     .as_ref()
-                    .map(|at| at.wall.strftime("%-d %b %Y, %H:%M").to_string())
+                    .map(|at| when(at, occurred))
                     .unwrap_or_default(),
                 // EXPOSE: the holder's preview.
                 message
@@ -220,6 +227,16 @@ fn messages(out: &mut Out, messages: &[Message]) -> Result<(), Failure> {
     explain(out, remarks.into_iter())
 }
 
+/// When a message was sent. A message of the hour that came twice can be in UTC among others that
+/// are not.
+fn when(at: &MessageTime, occurred: Option<&MessageTime>) -> String {
+    let wall = at.wall.strftime("%-d %b %Y, %H:%M");
+    match occurred {
+        Some(occurred) if occurred.zone == at.zone => wall.to_string(),
+        _ => format!("{wall} {}", text::line(&at.zone)),
+    }
+}
+
 /// What the import found about a message, and why passages of it were redacted.
 fn remarks(message: &Message) -> Vec<String> {
     let flags = message
@@ -238,7 +255,11 @@ fn remarks(message: &Message) -> Vec<String> {
             None => format!("redacted: {why}"),
         }
     });
-    flags.chain(redactions).collect()
+    let doubt = message.at.as_ref().and_then(|at| doubt(at.confidence));
+    flags
+        .chain(doubt.map(str::to_owned))
+        .chain(redactions)
+        .collect()
 }
 
 /// Says what remarks on messages mean.
@@ -277,4 +298,18 @@ fn files(out: &mut Out, files: &[Attachment]) -> Result<(), Failure> {
         .collect();
     out.line("")?;
     out.table(&["File", "Bytes", "SHA-256"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_in_another_zone_than_the_rest_is_shown_with_it() {
+        let at = |wall: &str, zone| MessageTime::at(wall.parse().unwrap(), zone).unwrap();
+        let first = at("2024-10-27T00:10", "Europe/London");
+        let second = at("2024-10-27T00:30", "Etc/UTC");
+        assert_eq!(when(&first, Some(&first)), "27 Oct 2024, 00:10");
+        assert_eq!(when(&second, Some(&first)), "27 Oct 2024, 00:30 Etc/UTC");
+    }
 }
