@@ -123,6 +123,7 @@ async fn an_account_wide_export_is_listed_and_one_chat_of_it_is_chosen() {
         let chosen = cli.run(&["import", account, "--conversation", id], "");
         let chosen = chosen.succeeded().json();
         assert_eq!(chosen["messages_in_all"], conversation["messages"], "{id}");
+        assert_eq!(conversation["first"], "2024-06-01", "{id}");
     }
     let refused = cli.run(&["import", account, "--conversation", "nobody"], "");
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");

@@ -13,7 +13,7 @@ use super::declared::Declared;
 use crate::chat::Offer;
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::preview::explain;
+use crate::preview::{doubt, explain};
 use crate::text;
 
 /// How much of a message the list shows, in columns; the preview shows all of it.
@@ -197,6 +197,12 @@ pub(crate) fn row(message: &Message<'_>, zone: &TimeZone) -> [String; 5] {
             "earlier wordings",
         )),
     }
+    let time = zone.iana_name().and_then(|zone| message.time_in(zone).ok());
+    remarks.extend(
+        time.flatten()
+            .and_then(|time| doubt(time.confidence))
+            .map(str::to_owned),
+    );
     [
         (message.index() + 1).to_string(),
         message
@@ -263,8 +269,8 @@ pub(super) fn offers(out: &mut Out, found: &[Offer], tz: &TimeZone) -> Result<()
                     "id": offer.id,
                     "title": offer.title,
                     "messages": offer.messages,
-                    "first": day(offer.first, tz),
-                    "last": day(offer.last, tz),
+                    "first": offer.first.wall_in(tz).map(|wall| wall.date()),
+                    "last": offer.last.wall_in(tz).map(|wall| wall.date()),
                 })
             })
             .collect();
@@ -282,6 +288,8 @@ pub(super) fn day(stamp: Stamp, tz: &TimeZone) -> String {
 
 #[cfg(test)]
 mod tests {
+    use candour_import::Options;
+
     use super::*;
 
     #[test]
@@ -291,5 +299,24 @@ mod tests {
             assert!(widths.iter().sum::<usize>() + BETWEEN <= page, "{page}");
             assert!(widths[3] >= 20, "{page}");
         }
+    }
+
+    #[test]
+    fn a_time_that_the_clocks_had_twice_or_never_is_said_on_its_row() {
+        let chat = "[31/03/2024, 01:30:00] Alice: never\n\
+                    [27/10/2024, 01:30:00] Alice: twice\n\
+                    [27/10/2024, 02:30:00] Alice: once\n";
+        let chat = candour_import::import(chat.as_bytes(), &Options::default()).unwrap();
+        let london = TimeZone::get("Europe/London").unwrap();
+        let remarks: Vec<String> = chat
+            .messages()
+            .map(|message| {
+                let [.., remarks] = row(&message, &london);
+                remarks
+            })
+            .collect();
+        assert!(remarks[0].contains("no such time"), "{remarks:?}");
+        assert!(remarks[1].contains("one of two"), "{remarks:?}");
+        assert_eq!(remarks[2], "");
     }
 }
