@@ -189,7 +189,11 @@ impl Chat {
             taken_from: None,
         };
         let format = self.export.chats().get(place).map(|chat| chat.format);
-        if loaded.conversation.is_none() && format != Some(Format::WhatsAppText) {
+        let is_one = format == Some(Format::WhatsAppText);
+        if is_one && loaded.conversation.is_some() {
+            return Err(ImportError::NoSuchConversation.into());
+        }
+        if loaded.conversation.is_none() && !is_one {
             let files: Vec<&[u8]> = loaded.files.iter().map(Vec::as_slice).collect();
             let options = Options {
                 date_order: reading.date_order,

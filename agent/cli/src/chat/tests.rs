@@ -132,3 +132,18 @@ fn files_that_are_no_chat_are_refused_with_their_code() {
         .unwrap();
     assert_eq!(refused.code(), Code::AttachmentUnreadable);
 }
+
+#[test]
+fn a_conversation_that_a_chat_is_not_is_refused_and_never_another_taken_for_it() {
+    let (_dir, mut chat) = opened(&[("WhatsApp Chat with Annex team.txt", TEXT)]);
+    let mut reading = Reading {
+        conversation: Some("WhatsApp Chat with Bob.txt".into()),
+        ..Reading::default()
+    };
+    let Err(failure) = chat.load(&reading) else {
+        panic!("another chat is read");
+    };
+    assert_eq!(failure.code(), Code::ImportNeedsConversation);
+    reading.conversation = Some("WhatsApp Chat with Annex team.txt".into());
+    assert!(matches!(chat.load(&reading), Ok(Loading::One(_))));
+}
