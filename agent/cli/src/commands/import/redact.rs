@@ -84,6 +84,10 @@ pub(super) fn by_hand(picked: &mut Picked, places: &[usize]) -> Result<(), Failu
                 ask::one_of("In which message?", items.collect())?
             }
         };
+        // EXPOSE: likewise; the list shows its beginning, and all of it is needed to quote from.
+        if let Some(said) = picked.text(place) {
+            out::note(&text::block(said.expose()));
+        }
         let Some(passage) = ask::answer("Which words, exactly as they stand there?")? else {
             continue;
         };
