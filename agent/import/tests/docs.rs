@@ -163,13 +163,13 @@ fn limits() -> String {
 
 /// `512 << 20` as 536,870,912.
 fn worked_out(value: &str) -> String {
-    let value = value.replace('_', "");
+    let digits = |digits: &str| digits.replace('_', "").parse::<u64>().unwrap();
     let number = if let Some((number, shift)) = value.split_once(" << ") {
-        number.parse::<u64>().unwrap() << shift.parse::<u32>().unwrap()
+        digits(number) << shift.parse::<u32>().unwrap()
     } else if let Some((number, name)) = value.split_once(" * ") {
         return format!("{number} × `{name}`");
     } else {
-        value.parse().unwrap()
+        digits(value)
     };
     let digits = number.to_string();
     let mut text = String::new();
