@@ -247,6 +247,7 @@ impl std::io::Seek for Shrinking {
 fn piece() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "13/02/2024, 09:05 - Alice: hi\n",
+        "13/02/2024, 24:05 - Carol: hi\n",
         "13/02/2024, 09:06 - Alice: b: hi\n",
         "14/02/2024, 09:05 - a: b: ho\n",
         "13/02/2024, 12:05 - a: b: \u{200e}x\n",

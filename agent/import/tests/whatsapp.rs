@@ -446,6 +446,38 @@ fn the_same_message_in_two_exports_has_the_same_digest() {
 }
 
 #[test]
+fn a_header_whose_time_cannot_be_is_pointed_out_where_it_stands() {
+    for (header, time, next) in [
+        (
+            "14/02/2024, 24:05 - ",
+            "13/02/2024, 21:05 - ",
+            "15/02/2024, 21:05 - ",
+        ),
+        (
+            "14/02/2024, 21:65 - ",
+            "13/02/2024, 21:05 - ",
+            "15/02/2024, 21:05 - ",
+        ),
+        (
+            "[14/02/2024, 21:05:61] ",
+            "[13/02/2024, 21:05:01] ",
+            "[15/02/2024, 21:05:01] ",
+        ),
+        (
+            "2/14/24, 13:05 PM - ",
+            "2/13/24, 9:05 PM - ",
+            "2/15/24, 9:05 PM - ",
+        ),
+    ] {
+        let text = format!("{time}Alice: a\n{header}Bob: b\n{next}Carol: c\n");
+        let chat = read(&text);
+        assert_eq!(authors(&chat), some(&["Alice", "Carol"]), "{header}");
+        assert_eq!(doubts(&chat, 0), [Doubt::HeaderInside], "{header}");
+        assert!(doubts(&chat, 1).is_empty(), "{header}");
+    }
+}
+
+#[test]
 fn debug_shows_no_content() {
     let chat = read("13/02/2024, 09:05 - Alice: secret\n");
     let shown = format!("{chat:?} {:?}", chat.message(0).unwrap());

@@ -119,6 +119,15 @@ pub(crate) struct Number {
 
 /// Reads the header at the start of `line`, whatever its shape. `None` when there is none.
 pub(crate) fn parse(line: &[u8]) -> Option<Header> {
+    match read(line)? {
+        (header, true) => Some(header),
+        (_, false) => None,
+    }
+}
+
+/// As [`parse`], with whether its time of day can be one. One that cannot, such as 24:05, is
+/// given as midnight.
+pub(crate) fn read(line: &[u8]) -> Option<(Header, bool)> {
     let line = line.get(..line.len().min(HEADER_MAX_BYTES))?;
     let mut c = Cursor {
         bytes: line,
@@ -143,7 +152,7 @@ pub(crate) fn parse(line: &[u8]) -> Option<Header> {
 
     let (connector, leading) = c.connector()?;
     let hour = c.number(2)?;
-    let (time, minute, seconds) = c.minutes()?;
+    let (time_join, minute, seconds) = c.minutes()?;
     let gap_start = c.at;
     let trailing = if leading.is_none() {
         c.trailing_day_part()
@@ -163,31 +172,32 @@ pub(crate) fn parse(line: &[u8]) -> Option<Header> {
     let part = leading.or(trailing.map(|(part, group, _)| (part, group)));
     let hours = u8::try_from(hour.value).ok()?;
     let hours = match part {
-        Some((part, _)) => part.hour(hours)?,
-        None if hours < 24 => hours,
-        None => return None,
+        Some((part, _)) => part.hour(hours),
+        None => (hours < 24).then_some(hours),
     };
-    if minute > 59 || seconds.is_some_and(|seconds| seconds > 59) {
-        return None;
-    }
-    Some(Header {
+    let seconds_of = seconds.unwrap_or(0);
+    let time = hours
+        .filter(|_| minute <= 59 && seconds_of <= 59)
+        .map(|hours| u32::from(hours) * 3_600 + u32::from(minute) * 60 + u32::from(seconds_of));
+    let header = Header {
         shape: Shape {
             layout,
             year,
             script: c.script?,
             joins: [join_a, join_b],
             connector,
-            time,
+            time: time_join,
             seconds: seconds.is_some(),
             day_part: part.map_or(0, |(_, group)| group),
             day_part_first: leading.is_some(),
             gap,
         },
         date: [first, second, third],
-        second: u32::from(hours) * 3_600 + u32::from(minute) * 60 + u32::from(seconds.unwrap_or(0)),
+        second: time.unwrap_or(0),
         hour,
         len: u16::try_from(c.at).ok()?,
-    })
+    };
+    Some((header, time.is_some()))
 }
 
 struct Cursor<'a> {

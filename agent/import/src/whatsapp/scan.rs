@@ -76,6 +76,11 @@ pub(crate) fn scan(source: &[u8]) -> Result<Scan, ImportError> {
                     row.doubt(Doubt::OtherHeaderInside);
                 }
             }
+            Line::Misfit => {
+                if let Some(row) = rows.last_mut() {
+                    row.doubt(Doubt::HeaderInside);
+                }
+            }
             Line::Body => {}
         }
         at += line.len();
@@ -92,6 +97,8 @@ pub(crate) enum Line {
     Header(Header),
     /// A header of another shape.
     Foreign,
+    /// What would be a header of the file's shape, but for a time of day that cannot be.
+    Misfit,
     Body,
 }
 
@@ -101,10 +108,12 @@ impl Line {
         if !line.first().is_some_and(|byte| may_start_header(*byte)) {
             return Self::Body;
         }
-        match header::parse_plain(shape, line).or_else(|| header::parse(line)) {
-            Some(header) if header.shape == *shape => Self::Header(header),
-            Some(_) => Self::Foreign,
-            None => Self::Body,
+        let plain = header::parse_plain(shape, line).map(|header| (header, true));
+        match plain.or_else(|| header::read(line)) {
+            Some((header, true)) if header.shape == *shape => Self::Header(header),
+            Some((_, true)) => Self::Foreign,
+            Some((header, false)) if header.shape == *shape => Self::Misfit,
+            Some((_, false)) | None => Self::Body,
         }
     }
 }

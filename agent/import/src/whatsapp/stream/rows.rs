@@ -151,7 +151,12 @@ impl Rows {
                     row.doubt(Doubt::OtherHeaderInside);
                 }
             }
-            Line::Foreign | Line::Body => {}
+            Line::Misfit if self.is_fitting => {
+                if let Some((_, row)) = &mut self.fitting {
+                    row.doubt(Doubt::HeaderInside);
+                }
+            }
+            Line::Foreign | Line::Misfit | Line::Body => {}
         }
         Ok(())
     }
