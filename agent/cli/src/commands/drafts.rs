@@ -92,10 +92,14 @@ fn begun(id: RecordId) -> Option<Timestamp> {
 fn describe(draft: &Draft) -> String {
     let mut parts = Vec::new();
     if !draft.messages.is_empty() {
-        parts.push(format!("{} messages", draft.messages.len()));
+        parts.push(text::count(
+            draft.messages.len() as u64,
+            "message",
+            "messages",
+        ));
     }
     if !draft.attachments.is_empty() {
-        parts.push(format!("{} files", draft.attachments.len()));
+        parts.push(text::count(draft.attachments.len() as u64, "file", "files"));
     }
     if draft.substance.is_some() {
         parts.push("a note".to_owned());
