@@ -9,6 +9,7 @@
 )]
 
 mod attachments;
+mod breach;
 mod certificates;
 mod cli;
 mod damage;
