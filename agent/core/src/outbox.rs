@@ -61,7 +61,7 @@ use self::index::Index;
 pub use self::settle::{VerifiedCheckpoint, VerifiedReceipt};
 use self::sweep::Sweep;
 pub use self::types::{
-    Also, ChainState, Counts, Limits, NewRecord, Pending, Quarantined, Receipts, Refused,
+    Also, ChainState, Counts, Limits, NewRecord, Pending, Quarantined, Queue, Receipts, Refused,
     StoredDraft, StoredReceipt, Summary, Waiting,
 };
 use crate::ports::{Change, Clock, KeyStore, Store, StoreError, Table};
