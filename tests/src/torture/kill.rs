@@ -14,8 +14,8 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use self::phones::LoadedPhone;
-use self::witness::Witness;
+pub(super) use self::phones::LoadedPhone;
+pub(super) use self::witness::Witness;
 use super::books::Books;
 use super::phone_check::{Findings, PhoneCheck};
 use super::power_cut::{Side, fast_dir};

@@ -30,6 +30,7 @@ mod power_cut;
 mod privacy;
 mod records;
 mod scan;
+mod scarcity;
 mod tls;
 
 use candour_tests::{Department, Program};
