@@ -22,8 +22,15 @@ mod targets;
 
 use targets::{Body, TARGETS};
 
-/// Inputs made from the seeds of each target.
+/// Inputs made from the seeds of each target, and the number that they are made with, unless
+/// `CANDOUR_FUZZ_INPUTS` and `CANDOUR_FUZZ_SEED` say otherwise.
 const MUTANTS: u32 = 2_000;
+const SEED: u64 = 1;
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    let given = std::env::var(name).ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
 
 /// The seeds of a target, in the order of their names.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -93,7 +100,7 @@ fn shake(seeds: &[(String, Vec<u8>)], body: Body, mutants: u32) -> Result<u32, S
         }
         count += 1;
     }
-    let mut random = fastrand::Rng::with_seed(1);
+    let mut random = fastrand::Rng::with_seed(setting("CANDOUR_FUZZ_SEED", SEED));
     for _ in 0..mutants {
         let one = &seeds[random.usize(0..seeds.len())].1;
         let other = &seeds[random.usize(0..seeds.len())].1;
@@ -108,11 +115,12 @@ fn shake(seeds: &[(String, Vec<u8>)], body: Body, mutants: u32) -> Result<u32, S
 
 #[test]
 fn every_parser_of_outside_bytes_stands_its_seeds_and_thousands_of_changes_to_them() {
+    let mutants = setting("CANDOUR_FUZZ_INPUTS", MUTANTS);
     let mut broken = Vec::new();
     for (target, body) in TARGETS {
         let seeds = seeds(target);
         assert!(!seeds.is_empty(), "{target} has no seeds");
-        match shake(&seeds, body, MUTANTS) {
+        match shake(&seeds, body, mutants) {
             Ok(count) => println!("{target}: {count} inputs, {} of them seeds", seeds.len()),
             Err(input) => broken.push(format!("{target}: {input}")),
         }
