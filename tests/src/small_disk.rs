@@ -140,7 +140,11 @@ impl SmallDisk {
     ///
     /// When that fails.
     pub fn remount(&self, read_only: bool) {
-        let options = if read_only { "remount,ro" } else { "remount,rw" };
+        let options = if read_only {
+            "remount,ro"
+        } else {
+            "remount,rw"
+        };
         let mut mount = Command::new("mount");
         mount.args(["-o", options]).arg(&self.path);
         let mounted = self.inside(&mount).output().expect("mount");
