@@ -134,6 +134,23 @@ impl SmallDisk {
             .expect("room is given back");
     }
 
+    /// Mounts it anew, so that it can only be read, or can be written again.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn remount(&self, read_only: bool) {
+        let options = if read_only {
+            "remount,ro"
+        } else {
+            "remount,rw"
+        };
+        let mut mount = Command::new("mount");
+        mount.args(["-o", options]).arg(&self.path);
+        let mounted = self.inside(&mount).output().expect("mount");
+        assert!(mounted.status.success(), "{mounted:?}");
+    }
+
     /// Gives all the room back.
     ///
     /// # Panics

@@ -6,6 +6,7 @@
 
 pub mod books;
 pub mod crowd;
+pub mod damage;
 pub mod disk;
 pub mod facts;
 pub mod kill;
@@ -35,6 +36,8 @@ enum Trial {
     Crowd(crowd::Args),
     /// Cuts the power at any step of a recorded run and looks at what is left.
     PowerCut(power_cut::Args),
+    /// Damages a phone's files at every place and looks whether that is noticed.
+    Damage(damage::Args),
     /// Kills agents and servers under load and looks at what is left.
     Kill(kill::Args),
     /// An agent at work, for other trials.
@@ -49,6 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Torture { trial }) => match trial {
             Trial::Crowd(args) => crowd::run(&args),
             Trial::PowerCut(args) => power_cut::run(&args),
+            Trial::Damage(args) => damage::run(&args),
             Trial::Kill(args) => kill::run(&args),
             Trial::Phone(args) => phone::run(&args),
         },

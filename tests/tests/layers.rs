@@ -18,12 +18,16 @@ use serde_json::Value;
 const PACKAGES: &[(&str, &[&str])] = &[
     ("candour-wire", &[]),
     ("candour-import", &["candour-wire"]),
-    ("candour-core", &["candour-wire", "candour-import"]),
+    ("candour-sqlite-log", &[]),
+    (
+        "candour-core",
+        &["candour-wire", "candour-import", "candour-sqlite-log"],
+    ),
     (
         "candour",
         &["candour-core", "candour-import", "candour-wire"],
     ),
-    ("candour-server", &["candour-wire"]),
+    ("candour-server", &["candour-wire", "candour-sqlite-log"]),
     (
         "candour-tests",
         &[

@@ -64,8 +64,8 @@ use self::index::Index;
 pub use self::settle::{VerifiedCheckpoint, VerifiedReceipt};
 use self::sweep::Sweep;
 pub use self::types::{
-    Also, ChainState, Counts, Declared, Limits, NewRecord, Pending, Quarantined, Receipts, Refused,
-    StoredDraft, StoredReceipt, Summary, Waiting,
+    Also, ChainState, Counts, Declared, Limits, NewRecord, Pending, Quarantined, Queue, Receipts,
+    Refused, StoredDraft, StoredReceipt, Summary, Waiting,
 };
 use crate::ports::{Change, Clock, KeyStore, Store, StoreError, Table};
 

@@ -40,7 +40,7 @@ impl World {
             let mut wake = self.time.ms() + 12 * HOUR_MS;
             for p in 0..self.phones.len() {
                 self.finish_what_is_under_way(p).await;
-                wake = wake.min(self.round(p).await);
+                wake = wake.min(self.round(p, round).await);
             }
             if self.strays.is_empty() && round > 2 && self.all_at_rest() {
                 self.say(format_args!("--- at rest after {round} rounds"));
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Wakes a phone once; says when it wants to be woken again, in true time.
-    async fn round(&mut self, p: usize) -> i64 {
+    async fn round(&mut self, p: usize, round: usize) -> i64 {
         let soon = self.time.ms() + 60_000;
         if !self.be_open(p) {
             return soon;
@@ -77,7 +77,10 @@ impl World {
             return self.time.ms() + 12 * HOUR_MS;
         }
         self.holder_looks(p);
-        self.requeue(p);
+        if round == 0 {
+            // What cannot be sent must not be sent again for ever.
+            self.requeue(p);
+        }
         if self.control == Some(Control::NeverConnected) {
             return soon;
         }

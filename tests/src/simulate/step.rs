@@ -66,7 +66,10 @@ impl World {
             Next::HandsetClock => self.put_handset_clock(p),
             Next::ServerClock => self.put_server_clock(),
             Next::ServerCrash => {
-                self.met.hit("server: crash between requests");
+                self.met.add(
+                    "server: crash between requests",
+                    self.site.is_running().into(),
+                );
                 self.say(format_args!("server: killed"));
                 self.crash_server();
             }

@@ -14,11 +14,11 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use self::phones::LoadedPhone;
-use self::witness::Witness;
+pub(super) use self::phones::LoadedPhone;
+pub(super) use self::witness::Witness;
 use super::books::Books;
 use super::phone_check::{Findings, PhoneCheck};
-use super::power_cut::{Side, fast_dir};
+use super::power_cut::{Side, fast_dir, say};
 use crate::department::Department;
 use crate::program::Program;
 
@@ -153,6 +153,9 @@ pub fn servers(program: &Program, kills: u64, seed: u64) -> Result<Outcome, Stri
     let mut findings = Findings::new();
     let mut early_lost = 0;
     for kill in 1..=kills {
+        if kill % 100 == 0 {
+            say(&format!("server: {kill} of {kills}"));
+        }
         witness.wait_for_a_reply();
         std::thread::sleep(Duration::from_millis(rng.u64(..LIFE_MS)));
         department.kill();
@@ -281,6 +284,7 @@ pub fn run(args: &Args) -> Result<bool, String> {
     let mut outcomes = Vec::new();
     if args.side != Side::Server {
         outcomes.push(agents(&program, args.kills, args.seed, false)?);
+        say(&format!("{:#?}", outcomes.last()));
         if args.control_kills > 0 {
             outcomes.push(agents(&program, args.control_kills, args.seed, true)?);
         }

@@ -7,6 +7,7 @@ pub mod server;
 pub mod tally;
 
 use std::fs;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread;
@@ -212,6 +213,12 @@ pub fn cut(
     })
 }
 
+/// Says how far it is, where it does not mix with the answer.
+pub(super) fn say(progress: &str) {
+    // Nobody may be there to hear it.
+    let _ = writeln!(std::io::stderr(), "{progress}");
+}
+
 /// What an agent does in each of its processes, in the long form.
 const ACTS: u64 = 120;
 
@@ -237,6 +244,10 @@ pub fn run(args: &Args) -> Result<bool, String> {
             .collect();
         for number in 0..runs {
             let seed = args.seed + number;
+            say(&format!(
+                "{side:?}: run {} of {runs}, seed {seed}",
+                number + 1
+            ));
             let recorded: Box<dyn Run> = match side {
                 Side::Server => Box::new(ServerRun::record(&program, seed, BATCHES)?),
                 Side::Agent | Side::Both => Box::new(AgentRun::record(&program, seed, ACTS)?),

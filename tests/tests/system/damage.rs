@@ -8,9 +8,10 @@ use candour_core::agent::{Finding, RecordState};
 use candour_tests::Handset;
 use candour_tests::handset::declare;
 use candour_tests::program::run;
+use candour_tests::torture::damage::Victim;
 use candour_wire::Code;
 
-use crate::department;
+use crate::{department, program};
 
 fn copy(from: &Path, to: &Path) {
     let outcome = run(
@@ -141,4 +142,40 @@ async fn a_handset_that_was_wiped_is_another_one_and_needs_another_token() {
     assert_ne!(handset.identity().handset, before);
     declare(&agent, "a new beginning");
     assert_eq!(agent.sync().await.unwrap().received, 1);
+}
+
+#[test]
+fn a_bit_that_flips_anywhere_is_harmless_or_told() {
+    let victim = Victim::make(&program(), 1).unwrap();
+    let mut places = victim.places(1).unwrap();
+    places.truncate(150);
+    let outcome = victim.suffer(&places).unwrap();
+    assert!(outcome.findings.is_empty(), "{outcome:#?}");
+    let told: u64 = outcome.kinds.values().map(|count| count.told).sum();
+    assert!(told > 0, "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_log_is_damaged_does_not_go_on_as_if_nothing_had_been() {
+    let mut department = department();
+    let handset = Handset::enrolled(&department).await;
+    let agent = handset.open(department.config());
+    for text in ["one", "two", "three"] {
+        declare(&agent, text);
+        assert_eq!(agent.sync().await.unwrap().received, 1);
+    }
+    department.kill();
+    let log = department.data().join("server.db-wal");
+    let good = std::fs::read(&log).unwrap();
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    std::fs::write(&log, bad).unwrap();
+    let refused = run(&mut department.serve_command(), b"");
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(refused.stderr.contains("is damaged"), "{refused:?}");
+
+    // It has touched nothing: with the right log back, everything is there.
+    std::fs::write(&log, good).unwrap();
+    department.restart();
+    assert_eq!(department.checkpoint().await.size, 3);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod attachments;
+mod breach;
 mod certificates;
 mod cli;
 mod damage;
@@ -30,6 +31,7 @@ mod power_cut;
 mod privacy;
 mod records;
 mod scan;
+mod scarcity;
 mod tls;
 
 use candour_tests::{Department, Program};

@@ -11,7 +11,8 @@
 //! # Damage
 //!
 //! Opening checks the whole file (`integrity_check`), and damage that is met later is reported as
-//! such. An index that does not agree with its table is built anew, since the table has all that
+//! such. SQLite takes a damaged frame of the log for the log's end, so the log is looked through
+//! beforehand. An index that does not agree with its table is built anew, since the table has all that
 //! was in it. [`open_or_set_aside`] renames files that are damaged otherwise, so that they can be
 //! examined, and begins a new store.
 //!
@@ -28,10 +29,12 @@ mod migrations;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use candour_sqlite_log::Verdict;
 use jiff::Timestamp;
 use rusqlite::limits::Limit;
 use rusqlite::{
@@ -236,7 +239,9 @@ impl Store for SqliteStore {
 /// Opens the store; a damaged one is set aside first and a new one begun.
 ///
 /// The damaged file keeps its content and its directory under the name that is returned, such as
-/// `agent.db.damaged-20261122T100000Z`; its log goes with it. Nothing is deleted.
+/// `agent.db.damaged-20261122T100000Z`; its log goes with it. Nothing is deleted. Where it is only
+/// the log that is damaged, a copy is set aside, and the store goes on with what comes before the
+/// damage.
 ///
 /// # Errors
 ///
@@ -247,25 +252,62 @@ pub fn open_or_set_aside(
 ) -> Result<(SqliteStore, Option<String>), StoreError> {
     // A log without its file is what a crash leaves between the renames below. SQLite would delete
     // it.
-    let half_done = !path.exists() && with_suffix(path, "-wal").exists();
+    let log = with_suffix(path, LOG);
+    let half_done = !path.exists() && log.exists();
     if !half_done {
+        let verdict = match File::open(&log) {
+            Ok(log) => candour_sqlite_log::judge(&mut BufReader::new(log))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Verdict::Whole,
+            Err(error) => return Err(error.into()),
+        };
+        let copied = match verdict {
+            Verdict::Lost => Some(copy_aside(path, now)?),
+            Verdict::Whole | Verdict::Tail => None,
+        };
         match SqliteStore::open(path) {
             Err(StoreError::Damaged) => {}
-            other => return other.map(|store| (store, None)),
+            Err(error) => return Err(error),
+            Ok(mut store) => {
+                if verdict != Verdict::Whole {
+                    // What is behind the last good commit must not be taken for damage later.
+                    store.empty_log();
+                }
+                return Ok((store, copied));
+            }
         }
     }
     let aside = free_name(path, now)?;
     for suffix in std::iter::once("").chain(SIDE_FILES) {
         match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
     }
     files::sync_parent(path)?;
-    let name = aside
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    Ok((SqliteStore::open(path)?, name))
+    Ok((SqliteStore::open(path)?, Some(file_name(&aside))))
+}
+
+/// Copies a store with its log to a name that it returns.
+fn copy_aside(path: &Path, now: Timestamp) -> Result<String, StoreError> {
+    let aside = free_name(path, now)?;
+    // The log first: alone it is set aside as well, and a copy without it would look whole.
+    for suffix in [LOG, ""] {
+        let to = with_suffix(&aside, suffix);
+        let copied =
+            fs::copy(with_suffix(path, suffix), &to).and_then(|_| File::open(&to)?.sync_all());
+        if let Err(error) = copied {
+            // Half a copy is of no use, and the next attempt has another name.
+            let _ = fs::remove_file(&to);
+            return Err(error.into());
+        }
+    }
+    files::sync_parent(path)?;
+    Ok(file_name(&aside))
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// The names under which stores at `path` were set aside, in order. A crash may have left a
@@ -296,8 +338,11 @@ pub fn set_aside(path: &Path) -> Result<Vec<String>, StoreError> {
 /// What comes after the store's name in that of one that was set aside.
 const DAMAGED: &str = ".damaged-";
 
+/// How the name of the store's log ends.
+const LOG: &str = "-wal";
+
 /// How the names of the files end that SQLite keeps beside the store.
-const SIDE_FILES: [&str; 2] = ["-wal", "-shm"];
+const SIDE_FILES: [&str; 2] = [LOG, "-shm"];
 
 /// A name beside `path` that says when, and that no file has.
 fn free_name(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {

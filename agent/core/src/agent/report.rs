@@ -133,7 +133,7 @@ pub struct SentItem {
     pub index: Option<u64>,
     /// When the department took it.
     pub received: Option<Timestamp>,
-    /// Why it was set aside.
+    /// Why it was set aside, or why what is kept of it cannot be read.
     pub refused: Option<Advice>,
 }
 

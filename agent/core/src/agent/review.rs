@@ -5,6 +5,7 @@ mod contradiction;
 use std::collections::HashSet;
 
 use candour_wire::log::{Checkpoint, ReceiptProof, entry, leaf_hash, verify_receipt};
+use candour_wire::record::Kind;
 use candour_wire::{Code, Digest, RecordId, Sensitive};
 
 use self::contradiction::Statements;
@@ -129,15 +130,24 @@ impl Agent {
     /// When the store or the key cannot be read.
     pub fn sent(&self) -> Result<Vec<SentItem>, AgentError> {
         let mut state = lock(&self.state);
-        let waiting = state.outbox.waiting(LISTED_MAX)?;
+        let queue = state.outbox.waiting(LISTED_MAX)?;
         let quarantined = state.outbox.quarantined()?;
-        let received = state.outbox.receipts(None, None, LISTED_MAX)?.receipts;
-        let mut items: Vec<SentItem> = waiting
+        let received = state.outbox.receipts(None, None, LISTED_MAX)?;
+        let mut items: Vec<SentItem> = queue
+            .waiting
             .into_iter()
             .map(queued_item)
             .chain(quarantined.into_iter().map(quarantined_item))
-            .chain(received.into_iter().map(received_item))
+            .chain(received.receipts.into_iter().map(received_item))
             .collect();
+        for (id, kind) in queue.damaged {
+            items.push(damaged_item(id, kind, RecordState::Quarantined));
+        }
+        for id in received.damaged {
+            if let Some(kind) = state.outbox.kind_of(id)? {
+                items.push(damaged_item(id, kind, RecordState::Received));
+            }
+        }
         items.sort_by_key(|item| std::cmp::Reverse((item.created, item.id)));
         Ok(items)
     }
@@ -241,8 +251,13 @@ impl Agent {
         let Some(set_aside) = state.outbox.files_set_aside()? else {
             return Ok(());
         };
-        let waiting = state.outbox.waiting(LISTED_MAX)?;
-        let mut needed: HashSet<Digest> = waiting
+        let queue = state.outbox.waiting(LISTED_MAX)?;
+        if !queue.damaged.is_empty() {
+            // Nobody can tell which files those need, and a key may come back from a backup.
+            return Ok(());
+        }
+        let mut needed: HashSet<Digest> = queue
+            .waiting
             .iter()
             .flat_map(|record| &record.attachments)
             .map(|file| file.sha256)
@@ -319,6 +334,22 @@ fn quarantined_item(record: Quarantined) -> SentItem {
         index: None,
         received: None,
         refused: Some(advice_for(&record.code)),
+    }
+}
+
+/// A record whose row does not open: what it was is all that is left to say.
+fn damaged_item(id: RecordId, kind: Kind, state: RecordState) -> SentItem {
+    SentItem {
+        id,
+        kind,
+        created: None,
+        state,
+        policy: 0,
+        size: None,
+        summary: None,
+        index: None,
+        received: None,
+        refused: Some(advice_for(Code::StoreDamaged.as_str())),
     }
 }
 

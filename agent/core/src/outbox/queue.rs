@@ -6,7 +6,7 @@ use candour_wire::record::{Kind, Record, Stream, VERSION};
 
 use super::format::{self, WaitingRow};
 use super::index::WaitingKey;
-use super::{Also, ChainState, NewRecord, Outbox, OutboxError, Pending, Waiting};
+use super::{Also, ChainState, NewRecord, Outbox, OutboxError, Pending, Queue, Waiting};
 use crate::ports::{Change, Table};
 
 /// Damaged rows that are set aside in one commit: enough to get through a spoilt outbox, few
@@ -87,38 +87,30 @@ impl Outbox {
     }
 
     /// Everything that waits, as the holder sees it: posture first, each in its order. Signs
-    /// nothing. Rows that do not open are left out here and set aside when their turn comes.
+    /// nothing. Rows that do not open are named, and set aside when their turn comes.
     ///
     /// # Errors
     ///
     /// When the key store or the store fails.
-    pub fn waiting(&mut self, limit: usize) -> Result<Vec<Waiting>, OutboxError> {
+    pub fn waiting(&mut self, limit: usize) -> Result<Queue, OutboxError> {
         let keys: Vec<WaitingKey> = self.index.all().map(|(key, _)| *key).take(limit).collect();
-        let mut waiting = Vec::with_capacity(keys.len());
+        let mut queue = Queue::default();
         for key in keys {
-            if let Ok(row) = self.waiting_row(&key)? {
-                let WaitingRow {
-                    policy,
-                    summary,
-                    jws,
-                    attachments,
-                    ..
-                } = row;
-                let WaitingKey {
-                    id, kind, created, ..
-                } = key;
-                waiting.push(Waiting {
-                    id,
-                    kind,
-                    created,
-                    policy,
-                    size: jws.len() as u64,
-                    attachments,
-                    summary,
-                });
-            }
+            let Ok(row) = self.waiting_row(&key)? else {
+                queue.damaged.push((key.id, key.kind));
+                continue;
+            };
+            queue.waiting.push(Waiting {
+                id: key.id,
+                kind: key.kind,
+                created: key.created,
+                policy: row.policy,
+                size: row.jws.len() as u64,
+                attachments: row.attachments,
+                summary: row.summary,
+            });
         }
-        Ok(waiting)
+        Ok(queue)
     }
 
     /// The server has named the head of its chain: from now on the stream's waiting records

@@ -147,6 +147,15 @@ pub struct Waiting {
     pub summary: Summary,
 }
 
+/// Everything that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Queue {
+    /// Records that can be read.
+    pub waiting: Vec<Waiting>,
+    /// Records that are there and cannot be read.
+    pub damaged: Vec<(RecordId, Kind)>,
+}
+
 /// A record that is to be set aside, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {

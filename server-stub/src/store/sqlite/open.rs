@@ -1,10 +1,11 @@
 //! Making and opening the file, and checking that it is ours and whole.
 
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candour_sqlite_log::Verdict;
 use candour_wire::log::{Checkpoint, LogSigner};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -124,7 +125,14 @@ pub(super) fn prepare(
             });
         }
     }
+    let verdict = judge_log(path)?;
     let mut connection = open_ours(path)?;
+    if verdict == Verdict::Tail {
+        // What a crash has left must not be taken for damage after the next one. Where somebody
+        // else has the store open the log is in use, and stays.
+        let emptied = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        emptied.map_err(|error| sqlite(path, error))?;
+    }
     let cache = TileCache::default();
     let edge = {
         let tx = connection
@@ -149,6 +157,41 @@ pub(super) fn prepare(
         },
         dir,
     ))
+}
+
+/// Looks through the write-ahead log before SQLite does, which would take damage in the midst of it
+/// for its end: receipts would have been given for records that are gone, and the log would fork.
+fn judge_log(path: &Path) -> Result<Verdict, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    let log = PathBuf::from(name);
+    let read = || -> io::Result<Verdict> {
+        let mut before = None;
+        loop {
+            let mut file = match fs::File::open(&log) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Verdict::Whole),
+                Err(error) => return Err(error),
+            };
+            let mut header = [0; 32];
+            let read = file.read(&mut header)?;
+            file.rewind()?;
+            let verdict = candour_sqlite_log::judge(&mut io::BufReader::new(file))?;
+            // Another process may have begun the log anew meanwhile.
+            if verdict != Verdict::Lost || before == Some((read, header)) {
+                return Ok(verdict);
+            }
+            before = Some((read, header));
+        }
+    };
+    match read() {
+        Ok(Verdict::Lost) => Err(OpenError::Damaged {
+            path: path.to_owned(),
+            what: "commits in its write-ahead log cannot be read any more",
+        }),
+        Ok(verdict) => Ok(verdict),
+        Err(source) => Err(OpenError::Io { path: log, source }),
+    }
 }
 
 fn open_ours(path: &Path) -> Result<Connection, OpenError> {

@@ -22,7 +22,7 @@ use crate::torture::phone_check::Findings;
 use crate::wait::DEADLINE;
 
 /// A phone, and what lies between it and the department.
-pub(super) struct LoadedPhone {
+pub(in crate::torture) struct LoadedPhone {
     dir: TempDir,
     settings: PathBuf,
     process: Option<(Child, Receiver<Fact>)>,
@@ -34,7 +34,7 @@ pub(super) struct LoadedPhone {
 
 impl LoadedPhone {
     /// Enrols a phone, with nothing in between as yet.
-    pub(super) async fn enrol(
+    pub(in crate::torture) async fn enrol(
         department: &Department,
         number: u64,
         witness: &Witness,
@@ -69,12 +69,12 @@ impl LoadedPhone {
         })
     }
 
-    pub(super) fn home(&self) -> PathBuf {
+    pub(in crate::torture) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
 
     /// Starts its agent.
-    pub(super) fn start(
+    pub(in crate::torture) fn start(
         &mut self,
         program: &Program,
         seed: u64,
@@ -125,7 +125,7 @@ impl LoadedPhone {
     }
 
     /// Blocks until the agent has said something.
-    pub(super) fn wait_for_a_fact(&mut self) -> Result<(), String> {
+    pub(in crate::torture) fn wait_for_a_fact(&mut self) -> Result<(), String> {
         let Some((_, facts)) = &self.process else {
             return Ok(());
         };
@@ -153,7 +153,7 @@ impl LoadedPhone {
     }
 
     /// Kills the agent, and takes down all that it had said.
-    pub(super) fn kill(&mut self) {
+    pub(in crate::torture) fn kill(&mut self) {
         let Some((mut child, facts)) = self.process.take() else {
             return;
         };
@@ -171,13 +171,13 @@ impl LoadedPhone {
         self.drafts.clear();
     }
 
-    pub(super) fn known(&mut self) -> Known {
+    pub(in crate::torture) fn known(&mut self) -> Known {
         self.kill();
         self.known.clone()
     }
 
     /// Syncs with nothing in between: every record gets its receipt.
-    pub(super) async fn settle(&self, department: &Department) -> Findings {
+    pub(in crate::torture) async fn settle(&self, department: &Department) -> Findings {
         let handset = Handset::at(&self.home());
         let agent = match handset.try_open(department.config()) {
             Ok(agent) => agent,

@@ -20,7 +20,7 @@ use crate::wait::DEADLINE;
 
 /// Sees everything that passes.
 #[derive(Clone)]
-pub(super) struct Witness(Arc<(Mutex<Seen>, Condvar)>);
+pub(in crate::torture) struct Witness(Arc<(Mutex<Seen>, Condvar)>);
 
 struct Seen {
     rng: Rng,
@@ -35,7 +35,7 @@ struct Seen {
 }
 
 impl Witness {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::torture) fn new(seed: u64) -> Self {
         let seen = Seen {
             rng: Rng::with_seed(seed),
             asked: BTreeSet::new(),
@@ -55,7 +55,7 @@ impl Witness {
     }
 
     /// Decides what becomes of a request.
-    pub(super) fn rule(&self, asked: &Asked) -> Fate {
+    pub(in crate::torture) fn rule(&self, asked: &Asked) -> Fate {
         if !["/v1/records", "/v1/posture"].contains(&asked.path.as_str()) {
             return Fate::Pass;
         }
@@ -121,7 +121,7 @@ impl Witness {
     }
 
     /// Blocks until the server has answered something once more.
-    pub(super) fn wait_for_a_reply(&self) {
+    pub(in crate::torture) fn wait_for_a_reply(&self) {
         let seen = self.seen();
         let before = seen.replies;
         let waited = self
@@ -133,7 +133,7 @@ impl Witness {
     }
 
     /// Receipts that were given for what is not in the books as they say.
-    pub(super) fn missing_from(&self, books: &Books) -> Findings {
+    pub(in crate::torture) fn missing_from(&self, books: &Books) -> Findings {
         let seen = self.seen();
         let mut found = seen.odd.clone();
         for (id, (index, salt, received)) in &seen.receipts {
@@ -149,7 +149,7 @@ impl Witness {
     }
 
     /// Records that had arrived at the server and are not in the books.
-    pub(super) fn asked_and_missing_from(&self, books: &Books) -> u64 {
+    pub(in crate::torture) fn asked_and_missing_from(&self, books: &Books) -> u64 {
         let seen = self.seen();
         let missing = seen
             .asked

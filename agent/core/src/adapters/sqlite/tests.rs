@@ -260,6 +260,34 @@ fn a_log_that_a_crash_left_without_its_file_is_set_aside_too() {
 }
 
 #[test]
+fn a_bit_that_flips_in_the_log_is_noticed_and_the_store_goes_on_with_what_is_left() {
+    let home = Home::new();
+    let mut store = home.open();
+    for n in 0..10 {
+        store.apply(&[put(&[n], &[n; 3000])]).unwrap();
+    }
+    let log = with_suffix(&home.db(), "-wal");
+    let (database, mut bytes) = (fs::read(home.db()).unwrap(), fs::read(&log).unwrap());
+    // Closing would empty the log.
+    drop(store);
+    let at = bytes.len() * 3 / 4;
+    bytes[at] ^= 1;
+    fs::write(home.db(), database).unwrap();
+    fs::write(&log, &bytes).unwrap();
+
+    let (mut store, aside) = open_or_set_aside(&home.db(), now()).unwrap();
+    let aside = home.db().with_file_name(aside.unwrap());
+    assert_eq!(fs::read(with_suffix(&aside, "-wal")).unwrap(), bytes);
+    assert_eq!(store.get(Table::Meta, &[0]).unwrap().unwrap(), [0; 3000]);
+    assert_eq!(store.get(Table::Meta, &[9]).unwrap(), None);
+    store.apply(&[put(&[9], &[9; 10])]).unwrap();
+    drop(store);
+    let (store, again) = open_or_set_aside(&home.db(), now()).unwrap();
+    assert_eq!(again, None, "told once");
+    assert_eq!(store.get(Table::Meta, &[9]).unwrap().unwrap(), [9; 10]);
+}
+
+#[test]
 fn a_store_of_a_newer_version_is_left_alone() {
     let home = Home::new();
     let newer = migrations::VERSION + 1;

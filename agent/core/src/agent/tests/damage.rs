@@ -187,3 +187,32 @@ fn a_row_that_nobody_can_name_any_more_is_in_the_status() {
     let status = phone.agent().status().unwrap();
     assert_eq!(status.problems[0].code, "store_damaged");
 }
+
+#[test]
+fn a_record_that_does_not_open_is_listed_and_its_file_stays() {
+    let phone = Phone::enrolled();
+    let (id, file) = {
+        let agent = phone.agent();
+        let file = agent.attach("a.txt", &mut b"kept".as_slice()).unwrap();
+        let with_file = Draft {
+            attachments: vec![file.clone()],
+            ..draft()
+        };
+        let preview = agent.preview(&with_file).unwrap();
+        (agent.declare(preview, None).unwrap(), file)
+    };
+    let (mut store, _) = phone.home.open_store(phone.agent().now()).unwrap();
+    let (key, mut value) = store.scan(Table::Outbox, &[], None, 1).unwrap().remove(0);
+    let middle = value.len() / 2;
+    value[middle] ^= 1;
+    store
+        .apply(&[Change::Put(Table::Outbox, key, value)])
+        .unwrap();
+
+    let agent = phone.agent();
+    let sent = agent.sent().unwrap();
+    assert_eq!((sent.len(), sent[0].id), (1, id));
+    assert_eq!(sent[0].state, RecordState::Quarantined);
+    assert_eq!(sent[0].refused.as_ref().unwrap().code, "store_damaged");
+    assert_eq!(phone.home.spooled().unwrap(), [file.sealed_sha256]);
+}

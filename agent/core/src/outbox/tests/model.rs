@@ -160,8 +160,8 @@ impl<'a> Model<'a> {
                 })
             }
             Act::Sync(stream) => self.sync(*stream),
-            Act::Refuse(n) => self.outbox().waiting(100).map(|waiting| {
-                let chosen = waiting.get(*n).map(|waiting| waiting.id);
+            Act::Refuse(n) => self.outbox().waiting(100).map(|queue| {
+                let chosen = queue.waiting.get(*n).map(|waiting| waiting.id);
                 // What it has taken it does not refuse afterwards.
                 self.server
                     .refuses

@@ -35,7 +35,7 @@ fn what_was_appended_is_there_after_a_restart_and_leaves_with_its_receipt() {
     assert_eq!(outbox.oldest_pending(), Some(handset.clock.now()));
     assert_eq!(
         // EXPOSE: the test's own words.
-        outbox.waiting(10).unwrap()[0].summary.what.expose(),
+        outbox.waiting(10).unwrap().waiting[0].summary.what.expose(),
         "something said to Ada"
     );
     let mut server = Server::new(&handset);
@@ -140,7 +140,7 @@ fn nothing_is_stored_in_clear() {
     outbox
         .value_put("holder", Sensitive::new(b"said to Ada".to_vec()))
         .unwrap();
-    let id = outbox.waiting(1).unwrap()[0].id;
+    let id = outbox.waiting(1).unwrap().waiting[0].id;
     outbox
         .set_aside(Stream::Records, &[Refused::new(id, Code::RecordTooLarge)])
         .unwrap();
@@ -457,6 +457,7 @@ fn a_wipe_leaves_neither_rows_nor_keys_and_the_phone_can_start_anew() {
     append(&handset, &mut outbox, declaration());
     // A backup from before the wipe cannot be read by the new keys.
     let mut old = handset.open(backup);
-    assert!(old.waiting(10).unwrap().is_empty());
+    let queue = old.waiting(10).unwrap();
+    assert_eq!((queue.waiting.len(), queue.damaged.len()), (0, 1));
     assert_eq!(old.drafts().unwrap()[0].content, None);
 }

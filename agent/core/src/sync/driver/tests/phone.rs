@@ -212,7 +212,8 @@ impl Phone {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.outbox.lock().unwrap().waiting(10_000).unwrap().len()
+        let mut outbox = self.outbox.lock().unwrap();
+        outbox.waiting(10_000).unwrap().waiting.len()
     }
 
     pub(super) fn has_receipt(&self, id: RecordId) -> bool {
