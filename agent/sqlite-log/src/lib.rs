@@ -191,7 +191,7 @@ mod tests {
             let page = [u8::try_from(number).unwrap(); PAGE];
             sum.add(&head);
             sum.add(&page);
-            head.extend_from_slice(&bytes[16..24].to_vec());
+            head.extend_from_slice(&bytes[16..24]);
             put(&mut head, &sum);
             bytes.extend_from_slice(&head);
             bytes.extend_from_slice(&page);

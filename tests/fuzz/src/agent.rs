@@ -217,6 +217,7 @@ fn outbox() -> Outbox {
             policy: 0,
             body,
             summary: Summary::new("something", "a day has passed"),
+            origins: Vec::new(),
         };
         outbox.append(&record, &[]).unwrap();
     }

@@ -89,7 +89,7 @@ impl Scene {
 
     /// All that was refused stands in the handset's anomalies and in the metrics, and nothing of
     /// it on the disk or in the log.
-    async fn is_shown_and_not_kept(mut self, taken: u64) {
+    async fn was_shown_and_not_kept(mut self, taken: u64) {
         assert_eq!(self.department.checkpoint().await.size, taken);
         let shown = self
             .department

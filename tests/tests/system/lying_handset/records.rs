@@ -26,6 +26,9 @@ fn hs256(key: &[u8], message: &[u8]) -> Digest {
     Digest::of(&[&pad(0x5c), inner.0.as_slice()].concat())
 }
 
+/// What is added to a record, and how.
+type Addition = (&'static str, fn(&mut Value));
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_counts_only_as_the_one_kind_that_there_is() {
     let mut scene = Scene::set_up().await;
@@ -171,7 +174,7 @@ async fn a_signature_counts_only_as_the_one_kind_that_there_is() {
     // The control: the same helper signs what is taken.
     let jws = scene.handset.sign_under(&scene.handset.header(), &payload);
     scene.takes(Stream::Records, jws).await;
-    scene.is_shown_and_not_kept(1).await;
+    scene.was_shown_and_not_kept(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,14 +270,14 @@ async fn json_that_says_two_things_or_too_much_is_no_record() {
     }
     let jws = scene.handset.sign_payload(text.as_bytes());
     scene.takes(Stream::Posture, jws).await;
-    scene.is_shown_and_not_kept(1).await;
+    scene.was_shown_and_not_kept(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_goes_beyond_what_a_record_may_say_is_refused_and_kept_nowhere() {
     let mut scene = Scene::set_up().await;
     let inventory = serde_json::to_value(scene.inventory()).unwrap();
-    let more: [(&str, fn(&mut Value)); 9] = [
+    let more: [Addition; 9] = [
         ("a contact", |record| record["contact"] = json!(PRIVATE)),
         ("a contact in the body", |record| {
             record["body"]["contacts"] = json!([PRIVATE])
@@ -328,7 +331,7 @@ async fn whatever_goes_beyond_what_a_record_may_say_is_refused_and_kept_nowhere(
 
     // What is declared travels in the sealed box, and nowhere else.
     let declaration = serde_json::to_value(scene.declaration().record).unwrap();
-    let more: [(&str, fn(&mut Value)); 3] = [
+    let more: [Addition; 3] = [
         ("text beside the box", |record| {
             record["body"]["text"] = json!(PRIVATE)
         }),
@@ -380,5 +383,5 @@ async fn whatever_goes_beyond_what_a_record_may_say_is_refused_and_kept_nowhere(
 
     let jws = scene.handset.sign_payload(inventory.to_string().as_bytes());
     scene.takes(Stream::Posture, jws).await;
-    scene.is_shown_and_not_kept(1).await;
+    scene.was_shown_and_not_kept(1).await;
 }
