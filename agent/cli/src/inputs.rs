@@ -23,8 +23,24 @@ impl Inputs {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, is too long, is not UTF-8, or standard input was read before.
+    /// As [`Inputs::bytes`], and when it is not UTF-8.
     pub(crate) fn file(&mut self, path: &Path) -> Result<Text, Failure> {
+        let text = String::from_utf8(self.bytes(path)?).map_err(|_| Failure::File {
+            path: path.to_owned(),
+            source: std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text in UTF-8"),
+        })?;
+        // An editor ends a file with a line break that nobody wrote.
+        Ok(Sensitive::new(
+            text.trim_end_matches(['\r', '\n']).to_owned(),
+        ))
+    }
+
+    /// The bytes of a file, or of standard input for `-`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, is too long, or standard input was read before.
+    pub(crate) fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, Failure> {
         let failed = |source| Failure::File {
             path: path.to_owned(),
             source,
@@ -53,16 +69,7 @@ impl Inputs {
                 detail,
             });
         }
-        let text = String::from_utf8(bytes).map_err(|_| {
-            failed(std::io::Error::new(
-                std::io::ErrorKind::InvalidData,
-                "it is not text in UTF-8",
-            ))
-        })?;
-        // An editor ends a file with a line break that nobody wrote.
-        Ok(Sensitive::new(
-            text.trim_end_matches(['\r', '\n']).to_owned(),
-        ))
+        Ok(bytes)
     }
 
     /// The text of a flag: itself, or that of the file after `@`.

@@ -70,11 +70,13 @@ pub enum Caveat {
     Unreadable,
     /// The export says that it holds another number of messages than it does.
     CountDiffers,
+    /// The file begins with words that are no message.
+    WordsBefore,
 }
 
 impl Caveat {
     /// Every caveat there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DisappearingLeftOut,
         Self::ViewOnceLeftOut,
         Self::EarlierWordingsLeftOut,
@@ -84,6 +86,7 @@ impl Caveat {
         Self::CutOff,
         Self::Unreadable,
         Self::CountDiffers,
+        Self::WordsBefore,
     ];
 
     /// The stable name, for records and programs.
@@ -99,6 +102,7 @@ impl Caveat {
             Self::CutOff => "cut_off",
             Self::Unreadable => "unreadable",
             Self::CountDiffers => "count_differs",
+            Self::WordsBefore => "words_before",
         }
     }
 
@@ -121,6 +125,9 @@ impl Caveat {
             Self::Unreadable => "Parts of the file are damaged, so that messages may be missing.",
             Self::CountDiffers => {
                 "The file holds another number of messages than it says: some may have been removed or added."
+            }
+            Self::WordsBefore => {
+                "The file begins with words that stand above the first message and belong to none."
             }
             Self::CutOff => "The file is cut off: what came after its last message is missing.",
         }

@@ -38,7 +38,7 @@ use crate::dialect::{Dialect, RowView};
 use crate::files::Files;
 use crate::limits::MESSAGE_MAX_BYTES;
 use crate::row::{Doubt, EDITED, Row};
-use crate::{Attachment, Conversation, Format, ImportError, Options, RowKind};
+use crate::{Attachment, Caveat, Conversation, Format, ImportError, Options, RowKind};
 
 /// Whether `start`, the start of a text, holds a header.
 pub(crate) fn looks_like(start: &[u8]) -> bool {
@@ -76,6 +76,7 @@ pub(crate) fn import<'a>(
             *range = longer;
         }
     }
+    let caveats = caveats(rows.first().map_or(0, |row| u64::from(row.start)));
     Ok(Conversation {
         format: Format::WhatsAppText,
         files: Files::one(source),
@@ -87,9 +88,19 @@ pub(crate) fn import<'a>(
             order,
             basis,
         }),
-        caveats: Vec::new(),
+        caveats,
         dialect: Box::new(WhatsApp),
     })
+}
+
+/// What is to be said of a chat whose first message begins at `start`. A message whose header is
+/// broken may hide above it; a byte-order mark is no words.
+fn caveats(start: u64) -> Vec<Caveat> {
+    if start > "\u{feff}".len() as u64 {
+        vec![Caveat::WordsBefore]
+    } else {
+        Vec::new()
+    }
 }
 
 /// Calls `each` with every row, its place and its bytes.

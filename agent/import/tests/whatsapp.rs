@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use candour_import::{
-    Conversation, DateOrder, Doubt, EmbeddedHeaders, ImportError, Layout, Options, OrderBasis,
-    RowKind, import, sniff,
+    Caveat, Conversation, DateOrder, Doubt, EmbeddedHeaders, ImportError, Layout, Options,
+    OrderBasis, RowKind, import, sniff,
 };
 use candour_wire::time::TimeConfidence;
 
@@ -485,4 +485,17 @@ fn debug_shows_no_content() {
         !shown.contains("Alice") && !shown.contains("secret"),
         "{shown}"
     );
+}
+
+#[test]
+fn words_above_the_first_message_are_said_to_be_there() {
+    let message = "13/02/2024, 09:05 - Alice: Yes\n14/02/2024, 09:05 - Bob: No\n";
+    let caveats = |text: &str| {
+        let chat = candour_import::import(text.as_bytes(), &Options::default()).unwrap();
+        chat.caveats().to_vec()
+    };
+    assert_eq!(caveats(message), []);
+    assert_eq!(caveats(&format!("\u{feff}{message}")), []);
+    let broken = format!("13/02/2024, 24:05 - Alice: lost\n{message}");
+    assert_eq!(caveats(&broken), [Caveat::WordsBefore]);
 }

@@ -27,8 +27,13 @@ pub(super) fn measure(program: &Program, scale: Scale, report: &mut Report) {
         "MB peak",
         "< 24",
     );
-    // A fresh one, which has served nobody.
-    let department = Department::start(program);
+    // A fresh one, which has served nobody; one handset stands for all.
+    let mut department = Department::start(program);
+    assert!(department.stop().success());
+    let mut command = department.serve_command();
+    command.env("CANDOUR_SERVER_CONNECTIONS_MAX", IDLE.to_string());
+    command.env("CANDOUR_SERVER_CONNECTIONS_PER_HANDSET", IDLE.to_string());
+    department.restart_with(&mut command);
     let watched = Watched(department.process().pid().as_raw_nonzero().get());
     report.figure("gateway, idle", watched.resident_mb(), "MB", "< 30");
     let count = scale.of(IDLE);

@@ -58,12 +58,13 @@ pub(super) fn import(context: &mut Context<'_>, args: &Import) -> Result<Exit, F
     if args.paste {
         let mut inputs = Inputs::default();
         let text = if may_ask {
-            ask::paste()?
+            // EXPOSE: its messages are listed for the holder who pasted it.
+            ask::paste()?.expose().as_bytes().to_vec()
         } else {
-            inputs.file(Path::new("-"))?
+            // As it is: a byte that is not UTF-8 spoils one message, not the text.
+            inputs.bytes(Path::new("-"))?
         };
-        // EXPOSE: its messages are listed for the holder who pasted it.
-        let conversation = import_pasted(text.expose().as_bytes(), &options(&args.reading))?;
+        let conversation = import_pasted(&text, &options(&args.reading))?;
         let source = Source {
             digest: conversation.digest(),
             inputs,

@@ -147,7 +147,7 @@ impl<'o, R: Read + Seek> ChatStream<'o, R> {
                     order: self.plan.order,
                     basis: self.plan.basis,
                 }),
-                caveats: Vec::new(),
+                caveats: super::caveats(if first == 0 { span.start } else { 0 }),
                 dialect: Box::new(WhatsApp),
             },
             first,
