@@ -203,7 +203,8 @@ proptest! {
         }
         prop_assert!(!machine.cut_short());
         let waiting: Vec<RecordId> = world.waiting.values().flatten().map(|item| item.id).collect();
-        prop_assert_eq!(machine.failure().is_none(), waiting.is_empty());
+        // What fails may also be the asking whether there is more, when there is not.
+        prop_assert!(machine.failure().is_some() || waiting.is_empty());
         if untroubled {
             prop_assert!(waiting.is_empty() && world.quarantined.is_empty());
         }
