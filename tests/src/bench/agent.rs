@@ -14,7 +14,10 @@ use crate::department::Department;
 use crate::handset::{Handset, declare};
 use crate::program::Program;
 
-/// The agent's peak memory in MB through enrolment, a scan and the sync of 1,000 declarations, in
+/// Records that are declared and sent, at full scale.
+pub(super) const RECORDS: u32 = 1_000;
+
+/// The agent's peak memory in MB through enrolment, a scan and the sync of [`RECORDS`], scaled, in
 /// a process of its own.
 pub(super) fn peak_mb(program: &Program, department: &Department, scale: Scale) -> f64 {
     let settings = serde_json::json!({
@@ -59,7 +62,7 @@ pub(super) fn measure_here(scale: Scale) -> ExitCode {
         .expect("an enrolment");
     agent.scan().expect("a scan");
     runtime.block_on(agent.sync()).expect("a sync");
-    let count = scale.of(1_000);
+    let count = scale.of(RECORDS);
     for number in 0..count {
         declare(&agent, &format!("Message {number}: the annex is agreed."));
     }

@@ -22,7 +22,10 @@ pub(super) fn measure(program: &Program, scale: Scale, report: &mut Report) {
     let department = Department::start(program);
     let peak = agent::peak_mb(program, &department, scale);
     report.figure(
-        "agent: enrol, scan, sync of 1,000 records",
+        &format!(
+            "agent: enrol, scan, sync of {} records",
+            scale.of(agent::RECORDS)
+        ),
         peak,
         "MB peak",
         "< 24",

@@ -9,6 +9,7 @@
 )]
 
 mod attachments;
+mod bench;
 mod breach;
 mod certificates;
 mod cli;
