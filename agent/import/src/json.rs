@@ -5,10 +5,12 @@
 //! gibibyte is indexed without a tree of it, and how the escapes of apps that do not keep to RFC
 //! 8259 (`\x1B`) can be read at all. Nothing here recurses.
 
+mod stop;
 mod text;
 
 use memchr::{memchr, memchr2};
 
+pub(crate) use stop::Stop;
 pub(crate) use text::{decode, matches};
 
 /// Deepest nesting that is read. The deepest known export has nine levels.

@@ -27,7 +27,7 @@ use self::message::Read;
 use self::show::Meta;
 use crate::conversation::{Authors, Person};
 use crate::files::{Files, address, bom};
-use crate::json::{Broken, Cursor, Value};
+use crate::json::{Broken, Cursor, Stop, Value};
 use crate::limits::MESSAGES_MAX;
 use crate::people::Interner;
 use crate::row::{Clock, Doubt, Row, RowKind};
@@ -256,12 +256,7 @@ impl Part {
             id: None,
             title: None,
         };
-        let caveat = match reader.file() {
-            Ok(()) => None,
-            Err(Stop::At(Broken::End)) => Some(Caveat::CutOff),
-            Err(Stop::At(Broken::Bad)) => Some(Caveat::Unreadable),
-            Err(Stop::For(error)) => return Err(error),
-        };
+        let caveat = Stop::caveat(reader.file())?;
         let string = |value: Option<Value<'_>>| {
             let text = text::string(value?, format)?;
             (!text.is_empty()).then(|| text.into_owned())
@@ -312,25 +307,6 @@ struct Reader<'a, 'i> {
     rows: Vec<Row>,
     id: Option<Value<'a>>,
     title: Option<Value<'a>>,
-}
-
-enum Stop {
-    /// The file is cut off or damaged.
-    At(Broken),
-    /// The file is refused.
-    For(ImportError),
-}
-
-impl From<Broken> for Stop {
-    fn from(broken: Broken) -> Self {
-        Self::At(broken)
-    }
-}
-
-impl From<ImportError> for Stop {
-    fn from(error: ImportError) -> Self {
-        Self::For(error)
-    }
 }
 
 impl Reader<'_, '_> {

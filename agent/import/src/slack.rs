@@ -92,10 +92,7 @@ pub(crate) fn import<'a>(
             Some(Kind::List) => names.take(source, bom(source))?,
             _ => taking.day(base, source)?,
         };
-        let caveat = end.map(|broken| match broken {
-            Broken::End => Caveat::CutOff,
-            Broken::Bad => Caveat::Unreadable,
-        });
+        let caveat = end.map(Broken::caveat);
         caveats.extend(caveat.filter(|caveat| !caveats.contains(caveat)));
     }
     let Taking {

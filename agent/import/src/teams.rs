@@ -19,7 +19,7 @@ use self::message::Read;
 use self::show::Teams;
 use crate::conversation::{Authors, Person};
 use crate::files::{Files, address, bom};
-use crate::json::{Broken, Cursor, Value};
+use crate::json::{Broken, Cursor, Stop, Value};
 use crate::limits::{MESSAGES_MAX, PEOPLE_MAX};
 use crate::people::Interner;
 use crate::row::{Doubt, EDITED, INCOMING, OUTGOING, Row, RowKind, order_by_time};
@@ -253,35 +253,11 @@ fn walk<'a>(
         keys: HashMap::new(),
         owner: None,
     };
-    let caveat = match walk.root() {
-        Ok(()) => None,
-        Err(Stop::At(Broken::End)) => Some(Caveat::CutOff),
-        Err(Stop::At(Broken::Bad)) => Some(Caveat::Unreadable),
-        Err(Stop::For(error)) => return Err(error),
-    };
+    let caveat = Stop::caveat(walk.root())?;
     Ok(End {
         owner: walk.owner,
         caveat,
     })
-}
-
-enum Stop {
-    /// The file is cut off or damaged.
-    At(Broken),
-    /// The file is refused.
-    For(ImportError),
-}
-
-impl From<Broken> for Stop {
-    fn from(broken: Broken) -> Self {
-        Self::At(broken)
-    }
-}
-
-impl From<ImportError> for Stop {
-    fn from(error: ImportError) -> Self {
-        Self::For(error)
-    }
 }
 
 struct Walk<'a, T> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::message::Read;
 use crate::files::bom;
-use crate::json::{Broken, Cursor, Value};
+use crate::json::{Broken, Cursor, Stop, Value};
 use crate::limits::PEOPLE_MAX;
 use crate::{Caveat, ImportError};
 
@@ -56,35 +56,11 @@ pub(super) fn walk<'a>(source: &'a [u8], sink: &mut impl Sink<'a>) -> Result<End
         keys: HashMap::new(),
         owner: None,
     };
-    let caveat = match walk.root() {
-        Ok(()) => None,
-        Err(Stop::At(Broken::End)) => Some(Caveat::CutOff),
-        Err(Stop::At(Broken::Bad)) => Some(Caveat::Unreadable),
-        Err(Stop::For(error)) => return Err(error),
-    };
+    let caveat = Stop::caveat(walk.root())?;
     Ok(End {
         owner: walk.owner,
         caveat,
     })
-}
-
-enum Stop {
-    /// The file is cut off or damaged.
-    At(Broken),
-    /// The file is refused.
-    For(ImportError),
-}
-
-impl From<Broken> for Stop {
-    fn from(broken: Broken) -> Self {
-        Self::At(broken)
-    }
-}
-
-impl From<ImportError> for Stop {
-    fn from(error: ImportError) -> Self {
-        Self::For(error)
-    }
 }
 
 struct Walk<'a, 's, S> {
