@@ -62,9 +62,9 @@ impl Checkpoint {
     /// [`CheckpointError::Malformed`] when the size or the year is out of range: nothing is
     /// signed that [`Checkpoint::open`] would not read back.
     pub fn sign(&self, signer: &LogSigner) -> Result<String, CheckpointError> {
-        let note = signer.sign(&self.to_text())?;
-        Self::open(&note, signer.verifier())?;
-        Ok(note)
+        let text = self.to_text();
+        Self::of_log(&text, signer.verifier())?;
+        Ok(signer.sign(&text)?)
     }
 
     /// Reads a checkpoint that the log's key has signed.
@@ -75,7 +75,11 @@ impl Checkpoint {
     ///
     /// [`CheckpointError`].
     pub fn open(note: &str, verifier: &LogVerifier) -> Result<Self, CheckpointError> {
-        let checkpoint = Self::from_text(verifier.open(note)?).ok_or(CheckpointError::Malformed)?;
+        Self::of_log(verifier.open(note)?, verifier)
+    }
+
+    fn of_log(text: &str, verifier: &LogVerifier) -> Result<Self, CheckpointError> {
+        let checkpoint = Self::from_text(text).ok_or(CheckpointError::Malformed)?;
         if checkpoint.origin != verifier.name() {
             return Err(CheckpointError::Origin);
         }
