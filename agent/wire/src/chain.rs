@@ -69,10 +69,16 @@ impl Head {
     /// The head once `jws` has become the chain's last record.
     #[must_use]
     pub fn extended(&self, jws: &str) -> Self {
+        self.extended_by(link(jws))
+    }
+
+    /// The head once the record with this [`link`] has become the chain's last.
+    #[must_use]
+    pub const fn extended_by(&self, link: Digest) -> Self {
         // Saturation is out of reach: a head that was read is at most MAX_SEQ.
         Self {
             seq: self.seq.saturating_add(1),
-            digest: link(jws),
+            digest: link,
         }
     }
 }

@@ -23,7 +23,8 @@ use hpke::kem::XWing;
 use hpke::rand_core::{CryptoRng, TryCryptoRng, TryRng, utils};
 use hpke::{Deserializable, HpkeError, Kem, OpModeR, OpModeS, Serializable};
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::id::{HandsetId, RecordId};
@@ -65,8 +66,8 @@ impl SealContext<'_> {
 }
 
 /// A sealed box: what the gateway carries and cannot read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "SealedText", into = "SealedText")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "SealedText")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sealed {
     /// How it is sealed.
@@ -230,7 +231,7 @@ fn info(key: &RecordsKeyId) -> Vec<u8> {
 }
 
 /// The form in JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct SealedText {
     suite: Suite,
     key: RecordsKeyId,
@@ -272,15 +273,14 @@ impl TryFrom<SealedText> for Sealed {
     }
 }
 
-impl From<Sealed> for SealedText {
-    fn from(sealed: Sealed) -> Self {
-        let [enc, ct] = [sealed.enc, sealed.ct].map(|part| URL_SAFE_NO_PAD.encode(part));
-        Self {
-            suite: sealed.suite,
-            key: sealed.key,
-            enc,
-            ct,
-        }
+impl Serialize for Sealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = serializer.serialize_struct("Sealed", 4)?;
+        text.serialize_field("suite", &self.suite)?;
+        text.serialize_field("key", &self.key)?;
+        text.serialize_field("enc", &URL_SAFE_NO_PAD.encode(&self.enc))?;
+        text.serialize_field("ct", &URL_SAFE_NO_PAD.encode(&self.ct))?;
+        text.end()
     }
 }
 

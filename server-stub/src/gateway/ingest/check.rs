@@ -57,13 +57,11 @@ impl Checker {
             };
             detailed(code, error.to_string())
         })?;
-        // First the version: a record of another one need not have this one's shape.
-        let not_json = |_| malformed("the payload is not a record's JSON");
-        let Version { v } = serde_json::from_slice(&payload).map_err(not_json)?;
-        if v != u64::from(record::VERSION) {
-            return Err(detailed(Code::RecordVersion, format!("version {v}")));
+        let record: Record =
+            serde_json::from_slice(&payload).map_err(|_| not_of_this_version(&payload))?;
+        if record.v != record::VERSION {
+            return Err(other_version(record.v.into()));
         }
-        let record = serde_json::from_slice(&payload).map_err(not_json)?;
         if members::all_known(&payload, &record) {
             Ok(record)
         } else {
@@ -155,6 +153,18 @@ mod members;
 #[derive(Deserialize)]
 struct Version {
     v: u64,
+}
+
+/// Why a payload is not a record of this version. One of another version need not have its shape.
+fn not_of_this_version(payload: &[u8]) -> Refusal {
+    match serde_json::from_slice(payload) {
+        Ok(Version { v }) if v != u64::from(record::VERSION) => other_version(v),
+        _ => malformed("the payload is not a record's JSON"),
+    }
+}
+
+fn other_version(v: u64) -> Refusal {
+    detailed(Code::RecordVersion, format!("version {v}"))
 }
 
 /// As many as [`candour_wire::posture::Evidence`] has kinds.
