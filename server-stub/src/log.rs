@@ -2,7 +2,8 @@
 //!
 //! The tree is kept as C2SP tiles of height 8: for each level of tiles, 256 hashes to a tile, and
 //! beside them the entries, 256 to a bundle. Only the right-most tile of a level ever changes, so
-//! the [`Edge`] holds those in memory and everything left of it is immutable.
+//! the [`Edge`] holds those in memory and everything left of it is immutable. The last hash tile
+//! of level 0 is not kept before it is full: it says the same as the last bundle of entries.
 //!
 //! Appending: [`Edge::append`] each entry, keep what [`Edge::take_changed`] returns, then prove
 //! with [`Nodes`]. A store does all of it in the transaction that keeps the records. If that
@@ -79,15 +80,17 @@ impl Edge {
             ..Self::default()
         };
         edge.entries = last_tile(source, TileKind::Entries, size)?;
+        let mut hashes = leaf_hashes(&edge.entries);
         let (mut level, mut on_level) = (0, size);
         while on_level > 0 {
             let mut tile = Subtrees::default();
-            for hash in last_tile(source, TileKind::Hashes(level), on_level)? {
+            for hash in hashes {
                 tile.push(hash);
             }
             edge.tiles.push(tile);
             on_level /= WIDTH;
             level += 1;
+            hashes = last_tile(source, TileKind::Hashes(level), on_level)?;
         }
         Ok(edge)
     }
@@ -147,7 +150,7 @@ impl Edge {
         }
         let mut on_level = self.size;
         for (level, tile) in (0..).zip(self.tiles.iter().take(self.changed_levels)) {
-            if !tile.hashes().is_empty() {
+            if level > 0 && !tile.hashes().is_empty() {
                 changed.push(Tile {
                     kind: TileKind::Hashes(level),
                     index: on_level / WIDTH,
@@ -159,6 +162,12 @@ impl Edge {
         self.changed_levels = 0;
         changed
     }
+}
+
+/// The hash tile of level 0 over these entries.
+#[must_use]
+pub fn leaf_hashes(entries: &[Digest]) -> Vec<Digest> {
+    entries.iter().map(leaf_hash).collect()
 }
 
 /// The hashes of the last tile of a level with `on_level` hashes; none when that tile is full.

@@ -116,7 +116,6 @@ fn take_batch(
     if batch.log_size > group.log_size() {
         chain.note_anomaly(group.db, Code::LogForked, None)?;
     }
-    let start = chain.head;
     let mut refused = false;
     let mut results = Vec::with_capacity(batch.entries.len());
     for entry in &batch.entries {
@@ -137,13 +136,7 @@ fn take_batch(
             }
         });
     }
-    if chain.head != start {
-        chain.keep_head(group.db)?;
-    }
-    group
-        .db
-        .prepare_cached("UPDATE handset SET last_seen = ?2 WHERE handset = ?1")?
-        .execute(params![handset, batch.received.as_millisecond()])?;
+    chain.keep_head(group.db)?;
     group.want_checkpoint(batch.received);
     Ok(results)
 }
@@ -230,7 +223,7 @@ impl<'a> Chain<'a> {
             return Ok(Err(refusal));
         }
         let receipt = self.insert(group, verified)?;
-        self.head = self.head.extended(&verified.jws);
+        self.head = self.head.extended_by(verified.digest);
         Ok(Ok(receipt))
     }
 
@@ -312,17 +305,19 @@ impl<'a> Chain<'a> {
         .optional()
     }
 
+    /// Keeps the head, and when the handset was seen.
     fn keep_head(&self, db: &Connection) -> rusqlite::Result<()> {
         db.prepare_cached(
-            "INSERT INTO chain (handset, stream, seq, digest) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO chain (handset, stream, seq, digest, last_seen) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (handset, stream) DO UPDATE
-             SET seq = excluded.seq, digest = excluded.digest",
+             SET seq = excluded.seq, digest = excluded.digest, last_seen = excluded.last_seen",
         )?
         .execute(params![
             self.handset,
             self.stream.as_str(),
             int(self.head.seq)?,
             self.head.digest.0,
+            self.received.as_millisecond(),
         ])?;
         Ok(())
     }

@@ -291,8 +291,9 @@ pub(super) fn changes(db: &Connection, since: u64) -> rusqlite::Result<Enrolment
 
 /// Everything of a [`HandsetRow`], in the order in which [`handset_row`] reads it.
 const HANDSET: &str = "SELECT h.id, h.department, h.label, h.enrolled, h.spki, h.revoked,
-  h.revoked_reason, h.certificate_not_after, h.last_seen, i.confirmed, p.seq, p.digest, r.seq,
-  r.digest, (SELECT coalesce(sum(count), 0) FROM anomaly a WHERE a.handset = h.handset),
+  h.revoked_reason, h.certificate_not_after,
+  coalesce(max(p.last_seen, r.last_seen), p.last_seen, r.last_seen), i.confirmed,
+  p.seq, p.digest, r.seq, r.digest, (SELECT coalesce(sum(count), 0) FROM anomaly a WHERE a.handset = h.handset),
   s.received, s.status
 FROM handset h
 LEFT JOIN inventory i ON i.handset = h.handset

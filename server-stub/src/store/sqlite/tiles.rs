@@ -1,11 +1,11 @@
 //! The log's tiles and its newest checkpoint, in tables.
 
 use candour_wire::Digest;
-use candour_wire::log::tile::{TileKind, TilePath, encode_entries};
+use candour_wire::log::tile::{FULL_WIDTH, TileKind, TilePath, encode_entries};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::values::{int, uint};
-use crate::log::{Tile, TileSource};
+use crate::log::{Tile, TileSource, leaf_hashes};
 
 /// The log as of a connection's transaction.
 pub(super) struct Tiles<'a>(pub(super) &'a Connection);
@@ -43,12 +43,25 @@ impl Tiles<'_> {
         if !path.is_within(size) {
             return Ok(None);
         }
-        let hashes = self.tile(path.kind(), path.index())?;
-        let hashes = hashes
-            .as_deref()
-            .and_then(|all| all.get(..usize::from(path.width())));
-        Ok(hashes.map(|hashes| match path.kind() {
-            TileKind::Entries => encode_entries(hashes),
+        // The last tile of leaf hashes is kept as entries only.
+        let from_entries = path.kind() == TileKind::Hashes(0) && path.width() < FULL_WIDTH;
+        let kept = if from_entries {
+            TileKind::Entries
+        } else {
+            path.kind()
+        };
+        let Some(mut hashes) = self.tile(kept, path.index())? else {
+            return Ok(None);
+        };
+        if hashes.len() < usize::from(path.width()) {
+            return Ok(None);
+        }
+        hashes.truncate(path.width().into());
+        if from_entries {
+            hashes = leaf_hashes(&hashes);
+        }
+        Ok(Some(match path.kind() {
+            TileKind::Entries => encode_entries(&hashes),
             TileKind::Hashes(_) => hashes.iter().flat_map(|hash| hash.0).collect(),
         }))
     }
