@@ -148,7 +148,7 @@ impl SqliteStore {
     /// Does `function` in a write transaction.
     async fn write<T, E, F>(&self, function: F) -> Result<T, E>
     where
-        F: FnOnce(&Connection) -> Result<T, Fault<E>> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault<E>> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {

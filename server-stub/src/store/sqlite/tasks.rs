@@ -32,14 +32,14 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
 
 /// A function, its outcome, and who waits for it.
 pub(super) struct Task<F, T, E> {
-    function: Option<F>,
+    function: F,
     outcome: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
 impl<F, T, E> Task<F, T, E>
 where
-    F: FnOnce(&Connection) -> Result<T, Fault<E>> + Send,
+    F: Fn(&Connection) -> Result<T, Fault<E>> + Send,
     T: Send,
     E: From<StoreError> + Send,
 {
@@ -47,7 +47,7 @@ where
         let (reply, answer) = oneshot::channel();
         (
             Self {
-                function: Some(function),
+                function,
                 outcome: None,
                 reply,
             },
@@ -58,25 +58,31 @@ where
 
 impl<F, T, E> Work for Task<F, T, E>
 where
-    F: FnOnce(&Connection) -> Result<T, Fault<E>> + Send,
+    F: Fn(&Connection) -> Result<T, Fault<E>> + Send,
     T: Send,
     E: From<StoreError> + Send,
 {
     fn apply(&mut self, group: &mut Group<'_>) -> Result<(), Undo> {
-        let function = self.function.take().expect("work is applied once");
-        let (outcome, undo) = split(function(group.db));
+        let (outcome, undo) = split((self.function)(group.db));
         self.outcome = Some(outcome);
         undo
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), Failure>) {
-        let answer = match (outcome, self.outcome) {
+        let Self {
+            function,
+            outcome: own,
+            reply,
+        } = *self;
+        // What it holds is free before anybody acts on the answer.
+        drop(function);
+        let answer = match (outcome, own) {
             (Err(failure), _) => Err(StoreError::from(failure).into()),
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(StoreError::Failed.into()),
         };
         // Whoever asked may have gone; what was done stays done.
-        let _ = self.reply.send(answer);
+        let _ = reply.send(answer);
     }
 }
 

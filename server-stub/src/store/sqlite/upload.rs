@@ -106,9 +106,9 @@ impl SqliteStore {
     ) -> Result<(), UploadError> {
         let (task, answer): (_, oneshot::Receiver<Result<(), UploadError>>) =
             Task::new(move |db: &rusqlite::Connection| {
+                let _held = &hold;
                 let advanced: Result<(), Fault<UploadError>> =
                     uploads::advance(db, &piece, status.offset, status.complete);
-                drop(hold);
                 advanced
             });
         self.enqueue(task, 0)?;

@@ -1,9 +1,11 @@
 //! The one thread that writes, and group commit.
 //!
 //! A sync to disk costs milliseconds whether it keeps one batch or five hundred. So the thread
-//! takes what waits, up to a limit, and does it in one transaction: each piece of work in a
-//! savepoint of its own, so that one that fails is undone alone; then the log's new tiles, one
-//! signed checkpoint and the receipts' paths; one commit; and only then the answers.
+//! takes what waits, up to a limit, and does it in one transaction: each piece of work; then the
+//! log's new tiles, one signed checkpoint and the receipts' paths; one commit; and only then the
+//! answers. Where a piece of work fails, all are done again, each in a savepoint of its own, so
+//! that the one that fails is undone alone: savepoints copy every page that is changed, and hardly
+//! anything fails.
 //!
 //! A full disk undoes the group and is answered as such; the next group may succeed. Any other
 //! failure to write, sync or commit is final: the thread answers everything with
@@ -30,13 +32,14 @@ const GROUP_MAX: usize = 512;
 /// Most bytes in one transaction, so that the first in it does not wait for long.
 const GROUP_MAX_BYTES: usize = 16 << 20;
 
-/// Frames of the write-ahead log after which they are moved into the database: SQLite's own
-/// default, 4 MiB.
-const CHECKPOINT_FRAMES: i64 = 1_000;
+/// Frames of the write-ahead log after which they are moved into the database: 16 MiB. A page that
+/// changes often is moved once for all of them, so four times SQLite's own default saves a third
+/// of the moving.
+const CHECKPOINT_FRAMES: i64 = 4_000;
 
 /// Something to be done in a transaction.
 pub(super) trait Work: Send {
-    /// Does it. On `Err` what it did is undone.
+    /// Does it. On `Err` what it did is undone. It may be done again after it was undone.
     fn apply(&mut self, group: &mut Group<'_>) -> Result<(), Undo>;
 
     /// Takes from the log, as it stands after the whole group, what the answer needs.
@@ -108,6 +111,15 @@ pub(super) fn failure(error: &rusqlite::Error) -> Option<Failure> {
     }
 }
 
+/// How a group's work is done.
+#[derive(Debug, Clone, Copy)]
+enum Apply {
+    /// All or none.
+    Together,
+    /// Each in a savepoint of its own.
+    Apart,
+}
+
 /// The transaction that work is applied in.
 pub(super) struct Group<'a> {
     pub(super) db: &'a Connection,
@@ -134,6 +146,45 @@ impl Group<'_> {
     /// Asks for a checkpoint signed at `now` or later.
     pub(super) fn want_checkpoint(&mut self, now: Timestamp) {
         self.checkpoint_time = self.checkpoint_time.max(Some(now));
+    }
+
+    /// Does all work, or says that some of it fails.
+    fn apply_all(&mut self, queue: &mut [Queued]) -> Result<bool, Undo> {
+        for queued in queue {
+            if let Err(undo) = queued.work.apply(self) {
+                self.unless_final(undo)?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Does all work that does not fail.
+    fn apply_each(&mut self, queue: &mut [Queued]) -> Result<(), Undo> {
+        for queued in queue {
+            let leaves = self.entries.len();
+            self.db.execute_batch("SAVEPOINT work")?;
+            if let Err(undo) = queued.work.apply(self) {
+                self.unless_final(undo)?;
+                self.db.execute_batch("ROLLBACK TO work")?;
+                self.entries.truncate(leaves);
+            }
+            self.db.execute_batch("RELEASE work")?;
+        }
+        Ok(())
+    }
+
+    /// Passes on what ends the whole group: SQLite has undone the transaction, or it had better
+    /// be undone.
+    fn unless_final(&self, undo: Undo) -> Result<(), Undo> {
+        match undo {
+            Undo::Sqlite(error)
+                if self.db.is_autocommit() || failure(&error) == Some(Failure::Failed) =>
+            {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -215,7 +266,11 @@ impl Writer {
         if self.health.is_failed() {
             return Err(Failure::Failed);
         }
-        self.try_commit(group).map_err(|undo| {
+        let outcome = match self.try_commit(group, Apply::Together) {
+            Ok(false) => self.try_commit(group, Apply::Apart),
+            outcome => outcome,
+        };
+        outcome.map(|_| ()).map_err(|undo| {
             // Tiles that only this transaction had filled may have been read.
             self.cache.clear();
             let failure = match &undo {
@@ -240,7 +295,8 @@ impl Writer {
         })
     }
 
-    fn try_commit(&mut self, queue: &mut [Queued]) -> Result<(), Undo> {
+    /// Says whether it was done; if not, nothing has changed.
+    fn try_commit(&mut self, queue: &mut [Queued], apply: Apply) -> Result<bool, Undo> {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -257,20 +313,13 @@ impl Writer {
             entries: Vec::new(),
             checkpoint_time: None,
         };
-        for queued in queue.iter_mut() {
-            let leaves = group.entries.len();
-            tx.execute_batch("SAVEPOINT work")?;
-            if let Err(undo) = queued.work.apply(&mut group) {
-                if let Undo::Sqlite(error) = undo
-                    && (tx.is_autocommit() || failure(&error) == Some(Failure::Failed))
-                {
-                    // SQLite has undone the whole transaction, or it had better be.
-                    return Err(error.into());
+        match apply {
+            Apply::Together => {
+                if !group.apply_all(queue)? {
+                    return Ok(false);
                 }
-                tx.execute_batch("ROLLBACK TO work")?;
-                group.entries.truncate(leaves);
             }
-            tx.execute_batch("RELEASE work")?;
+            Apply::Apart => group.apply_each(queue)?,
         }
         let mut edge = self.edge.clone();
         if let (Some(time), Some(signer)) = (group.checkpoint_time, &self.signer) {
@@ -292,7 +341,7 @@ impl Writer {
         }
         tx.commit()?;
         self.edge = edge;
-        Ok(())
+        Ok(true)
     }
 
     /// Moves the write-ahead log into the database once it is long. SQLite would do so by itself
