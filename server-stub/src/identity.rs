@@ -19,6 +19,8 @@ pub struct HandsetIdentity {
     pub department: DepartmentId,
     /// The enrolled key; what it signs is the handset's.
     pub key: VerifyingKey,
+    /// When the certificate begins.
+    pub not_before: Timestamp,
     /// When the certificate ends. The connection may outlive it.
     pub not_after: Timestamp,
 }

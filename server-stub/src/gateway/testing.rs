@@ -186,6 +186,7 @@ impl Phone {
             handset: self.id(),
             department: department(),
             key: self.verifying_key(),
+            not_before: "2026-11-20T10:00:00Z".parse().unwrap(),
             not_after: "2026-12-22T10:00:00Z".parse().unwrap(),
         }
     }

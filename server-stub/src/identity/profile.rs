@@ -65,7 +65,7 @@ pub fn check(der: &[u8]) -> Result<HandsetIdentity, ProfileError> {
         return Err(ProfileError::Authority);
     }
     check_purpose(&certificate)?;
-    let not_after = check_lifetime(&certificate)?;
+    let (not_before, not_after) = check_lifetime(&certificate)?;
     let key =
         VerifyingKey::from_spki_der(certificate.public_key().raw).map_err(|_| ProfileError::Key)?;
     let (department, handset) = name(&certificate)?;
@@ -76,6 +76,7 @@ pub fn check(der: &[u8]) -> Result<HandsetIdentity, ProfileError> {
         handset,
         department,
         key,
+        not_before,
         not_after,
     })
 }
@@ -103,14 +104,16 @@ fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), ProfileError> 
     }
 }
 
-/// Returns when it ends.
-fn check_lifetime(certificate: &X509Certificate<'_>) -> Result<Timestamp, ProfileError> {
+/// Returns when it begins and ends.
+fn check_lifetime(
+    certificate: &X509Certificate<'_>,
+) -> Result<(Timestamp, Timestamp), ProfileError> {
     let at = |seconds| Timestamp::from_second(seconds).map_err(|_| ProfileError::Lifetime);
     let validity = certificate.validity();
     let begin = at(validity.not_before.timestamp())?;
     let end = at(validity.not_after.timestamp())?;
     if end.duration_since(begin) <= LONGEST {
-        Ok(end)
+        Ok((begin, end))
     } else {
         Err(ProfileError::Lifetime)
     }

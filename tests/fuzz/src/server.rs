@@ -233,6 +233,7 @@ impl World {
                 handset: keys::handset(),
                 department,
                 key: keys::public().clone(),
+                not_before: now,
                 not_after: now + SignedDuration::from_hours(30 * 24),
             },
             records_key: records_key.id().to_string(),

@@ -167,6 +167,47 @@ async fn a_revoked_handset_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_known_is_asked_for_dates_and_standing_all_the_same() {
+    let door = Door::new();
+    let phone = door.enrolled().await;
+    let id = phone.id();
+    let gateway = &door.world.gateway;
+    let verifier = HandsetVerifier::new(&door.authority, Arc::clone(&gateway.enrolled)).unwrap();
+    let (leaf, _) = door.issue(phone).unwrap();
+    let seconds = u64::try_from(SystemClock.now().as_second()).unwrap();
+    let day = 86_400;
+    let verify = |leaf: &CertificateDer<'_>, seconds| {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        match verifier.verify_client_cert(leaf, &[], now) {
+            Ok(_) => "ok",
+            Err(error) => outcome(&io::Error::other(error)),
+        }
+    };
+    let is_known = |leaf: &CertificateDer<'_>| {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        verifier.known.find(&Digest::of(leaf), now).is_some()
+    };
+    assert!(!is_known(&leaf));
+    assert_eq!(verify(&leaf, seconds), "ok");
+    assert!(is_known(&leaf));
+    assert_eq!(verify(&leaf, seconds), "ok");
+    assert_eq!(verify(&leaf, seconds + 40 * day), "expired");
+    assert_eq!(verify(&leaf, seconds - 3 * day), "expired", "not yet valid");
+    let mut altered = leaf.to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    let altered = CertificateDer::from(altered);
+    assert_ne!(verify(&altered, seconds), "ok");
+    assert!(!is_known(&altered));
+    let reason = Reason::new("lost").unwrap();
+    let revoked = gateway.store.revoke(&id, reason, SystemClock.now()).await;
+    revoked.unwrap();
+    let refreshed = gateway.enrolled.refresh(gateway.store.as_ref()).await;
+    refreshed.unwrap();
+    assert!(is_known(&leaf));
+    assert_eq!(verify(&leaf, seconds), "revoked");
+}
+
+#[tokio::test]
 async fn a_foreign_authoritys_certificate_is_refused() {
     let door = Door::new();
     let phone = door.enrolled().await;
