@@ -16,7 +16,7 @@ mod reference;
 mod report;
 mod usage;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -61,6 +61,12 @@ enum What {
     AgentMemory,
 }
 
+/// What docs/server.md sets for the server's allocator; the reference gets the same.
+const ALLOCATOR: [(&str, &str); 2] = [
+    ("MALLOC_TRIM_THRESHOLD_", "67108864"),
+    ("MALLOC_TOP_PAD_", "1048576"),
+];
+
 /// How large the trials are.
 #[derive(Debug, Clone, Copy)]
 struct Scale(f64);
@@ -92,6 +98,7 @@ pub fn run(program: &Program, args: &[OsString]) -> ExitCode {
         }
     };
     let scale = Scale(arguments.scale);
+    let guided = program.with_env(ALLOCATOR.map(|(name, value)| (name, OsStr::new(value))));
     if arguments.what == [What::AgentMemory] {
         return agent::measure_here(scale);
     }
@@ -112,8 +119,8 @@ pub fn run(program: &Program, args: &[OsString]) -> ExitCode {
         let name = name.as_ref().map_or("", |name| name.get_name());
         let _ = writeln!(std::io::stderr(), "measuring: {name} …");
         match what {
-            What::Ingest => ingest::measure(program, scale, &mut report),
-            What::Handshake => door::measure(program, scale, &mut report),
+            What::Ingest => ingest::measure(&guided, scale, &mut report),
+            What::Handshake => door::measure(&guided, scale, &mut report),
             What::Outbox => outbox::measure(program, scale, &mut report),
             What::Sync => exchange::measure(program, scale, &mut report),
             What::Memory => memory::measure(program, scale, &mut report),

@@ -88,6 +88,12 @@ impl Program {
         self.command("torture", args)
     }
 
+    /// What the benchmarks compare the server with, with these arguments.
+    #[must_use]
+    pub fn reference<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        self.command("bench-reference", args)
+    }
+
     /// This very program, for a trial that is run from the command line.
     ///
     /// # Errors

@@ -10,11 +10,11 @@ use crate::department::Department;
 use crate::program::Program;
 
 /// How many handsets knock at once.
-const HANDSETS: usize = 16;
+const HANDSETS: usize = 64;
 
 pub(super) fn measure(program: &Program, scale: Scale, report: &mut Report) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let bodies = scale.of(125);
+    let bodies = scale.of(40);
     let prepare = |department: &Department| -> Vec<Deliverer> {
         runtime.block_on(load::prepare(department, HANDSETS, bodies, 1))
     };

@@ -9,6 +9,7 @@ use candour_wire::api::{BatchReply, RecordResult};
 use candour_wire::record::{Body, Declaration, Kind, Stream};
 use candour_wire::seal::{self, RecordsPublicKey, SealContext};
 use candour_wire::{RecordId, limits};
+use jiff::SignedDuration;
 use rustls::ClientConfig;
 
 use crate::client::Connection;
@@ -94,14 +95,17 @@ fn sign(
     let sealed = seal::seal(key, &context, b"The annex is agreed.").expect("short content");
     let mut head = handset.genesis(Stream::Records);
     let mut made = Vec::with_capacity(bodies);
+    // Ids begin with their time, and arrive about in the order in which they were made.
+    let mut made_at = department::now();
     for _ in 0..bodies {
+        made_at += SignedDuration::from_millis(1);
         let mut records = Vec::with_capacity(batch);
         for _ in 0..batch {
             let declaration = Declaration {
                 sealed: sealed.clone(),
                 attachments: Vec::new(),
             };
-            let id = RecordId::make(department::now());
+            let id = RecordId::make(made_at);
             let signed = handset.sign(handset.record(&head, id, Body::Declaration(declaration)));
             head = head.extended(&signed.jws);
             records.push(signed.jws);

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,11 +43,8 @@ const GROUP: usize = 512;
 impl Reference {
     /// Starts it in a process of its own, with the department's certificates.
     pub(super) fn start(program: &Program, department: &Department) -> Self {
-        let mut command = Command::new(program.path());
-        command
-            .arg("bench-reference")
-            .arg(department.data())
-            .arg(department.scratch().join("reference.db"));
+        let mut command =
+            program.reference([department.data(), department.scratch().join("reference.db")]);
         let log = department.scratch().join("reference.log");
         let (process, line) = Process::start(&mut command, &log);
         let address = line.trim().parse().expect("an address");
