@@ -11,6 +11,7 @@ mod ingest;
 mod load;
 mod log;
 mod memory;
+mod nginx;
 mod outbox;
 mod reference;
 mod report;

@@ -3,6 +3,7 @@
 use super::Scale;
 use super::ingest::to_f64;
 use super::load::{self, Deliverer};
+use super::nginx::Nginx;
 use super::reference::{FORGOTTEN, KEPT, Reference};
 use super::report::Report;
 use super::usage::{Stretch, Watched};
@@ -31,18 +32,18 @@ pub(super) fn measure(program: &Program, scale: Scale, report: &mut Report) {
     let p99 = met.quantile_ms(0.99);
     let reference = Reference::start(program, &department);
     let watched = Watched(reference.process.pid().as_raw_nonzero().get());
-    let theirs = |path: &'static str| {
+    let theirs = |watched: Watched, address, path: &'static str| {
         let deliverers = prepare(&department);
         let stretch = Stretch::begin(watched);
-        let met = runtime.block_on(load::deliver_one_by_one(
-            reference.address,
-            path,
-            deliverers,
-        ));
+        let met = runtime.block_on(load::deliver_one_by_one(address, path, deliverers));
         to_f64(met.records) / stretch.processor_seconds()
     };
-    let bare = theirs(FORGOTTEN);
-    let keeping = theirs(KEPT);
+    let bare = theirs(watched, reference.address, FORGOTTEN);
+    let keeping = theirs(watched, reference.address, KEPT);
+    let nginx = runtime.block_on(Nginx::start(&department)).map(|nginx| {
+        let watched = Watched(nginx.process.pid().as_raw_nonzero().get());
+        theirs(watched, nginx.address, FORGOTTEN)
+    });
     report.compared(
         "handshake and one record, by one core's time",
         ours,
@@ -57,6 +58,15 @@ pub(super) fn measure(program: &Program, scale: Scale, report: &mut Report) {
         ("rustls+hyper+SQLite that verifies nothing", keeping),
         "",
     );
+    if let Some(nginx) = nginx {
+        report.compared(
+            "handshake and one record, by one core's time",
+            ours,
+            "/s",
+            ("nginx and OpenSSL, nothing kept", nginx),
+            "",
+        );
+    }
     report.figure(
         "handshake and one record, client on the same two cores",
         wall,

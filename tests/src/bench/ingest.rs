@@ -6,11 +6,12 @@ use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 
 use super::Scale;
 use super::load::{self, BATCH, HANDSETS, Met};
-use super::reference::{KEPT, Reference};
+use super::nginx::Nginx;
+use super::reference::{FORGOTTEN, KEPT, Reference};
 use super::report::Report;
 use super::usage::{Stretch, Watched};
 use crate::department::Department;
-use crate::program::Program;
+use crate::program::{Process, Program};
 
 /// What the server's two cores could do at most, if it did nothing but this.
 fn a_second_on_two_cores(processor_seconds: f64, count: usize) -> f64 {
@@ -34,11 +35,13 @@ pub(super) fn measure(program: &Program, scale: Scale, report: &mut Report) {
     for batch in [1, BATCH] {
         let bodies = scale.of(if batch == 1 { 400 } else { 40 });
         let (mut met, processor, wall, peak) = ours(&runtime, program, bodies, batch);
-        let (reference, reference_processor) = theirs(&runtime, program, bodies, batch);
         let name = |what: &str| format!("ingest, {batch} a request: {what}");
         let ours = a_second_on_two_cores(processor, met.records);
         if batch == 1 {
-            let theirs = a_second_on_two_cores(reference_processor, reference.records);
+            let Theirs {
+                reference: theirs,
+                nginx,
+            } = theirs(&runtime, program, bodies, batch);
             report.compared(
                 &name("requests/s that the server's two cores can do"),
                 ours,
@@ -55,6 +58,15 @@ pub(super) fn measure(program: &Program, scale: Scale, report: &mut Report) {
                 ("that server and one verification", with_verify),
                 "≥ 0.80",
             );
+            if let Some(nginx) = nginx {
+                report.compared(
+                    &name("requests/s that the server's two cores can do"),
+                    ours,
+                    "/s",
+                    ("nginx and OpenSSL, nothing kept", nginx),
+                    "",
+                );
+            }
         } else {
             report.compared(
                 &name("records/s that the server's two cores can do"),
@@ -95,22 +107,34 @@ fn ours(
     (met, stretch.processor_seconds(), wall, watched.peak_mb())
 }
 
+/// What others' servers need for the same.
+struct Theirs {
+    /// Requests that two cores of the reference could take in a second.
+    reference: f64,
+    /// The same of nginx, where it is installed.
+    nginx: Option<f64>,
+}
+
 fn theirs(
     runtime: &tokio::runtime::Runtime,
     program: &Program,
     bodies: usize,
     batch: usize,
-) -> (Met, f64) {
+) -> Theirs {
     let department = Department::start(program);
-    let deliverers = runtime.block_on(load::prepare(&department, HANDSETS, bodies, batch));
+    let prepare = || runtime.block_on(load::prepare(&department, HANDSETS, bodies, batch));
+    let measure = |process: &Process, address, path| {
+        let deliverers = prepare();
+        let stretch = Stretch::begin(Watched(process.pid().as_raw_nonzero().get()));
+        let met = runtime.block_on(load::deliver_kept_alive(address, path, deliverers));
+        a_second_on_two_cores(stretch.processor_seconds(), met.latencies.len())
+    };
     let reference = Reference::start(program, &department);
-    let stretch = Stretch::begin(Watched(reference.process.pid().as_raw_nonzero().get()));
-    let met = runtime.block_on(load::deliver_kept_alive(
-        reference.address,
-        KEPT,
-        deliverers,
-    ));
-    (met, stretch.processor_seconds())
+    let nginx = runtime.block_on(Nginx::start(&department));
+    Theirs {
+        reference: measure(&reference.process, reference.address, KEPT),
+        nginx: nginx.map(|nginx| measure(&nginx.process, nginx.address, FORGOTTEN)),
+    }
 }
 
 /// Seconds of processor time that ring takes for one P-256 signature, without anything around it.
