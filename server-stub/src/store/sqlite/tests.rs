@@ -362,11 +362,8 @@ async fn a_store_of_the_format_before_keeps_what_it_knows_and_its_log_goes_on() 
     let backend = Sqlite::empty();
     let store = backend.open();
     let mut phone = Phone::enrolled(&*store, "a").await;
-    let first = phone.next(declaration());
-    phone
-        .send(&*store, Stream::Records, &[first])
-        .await
-        .unwrap();
+    let first = [phone.next(declaration())];
+    phone.send(&*store, Stream::Records, &first).await.unwrap();
     store.close().await;
     // As format 2 had it.
     for sql in [
@@ -374,6 +371,17 @@ async fn a_store_of_the_format_before_keeps_what_it_knows_and_its_log_goes_on() 
         "UPDATE handset SET last_seen = 86400000",
         "ALTER TABLE chain DROP COLUMN last_seen",
         "INSERT INTO log_tile VALUES (0, 0, zeroblob(32))",
+        "CREATE TABLE before (
+           handset INTEGER NOT NULL REFERENCES handset, stream TEXT NOT NULL, seq INTEGER NOT NULL,
+           id BLOB NOT NULL, kind TEXT NOT NULL, sha256 BLOB NOT NULL, created INTEGER NOT NULL,
+           received INTEGER NOT NULL, policy INTEGER NOT NULL, refers_to BLOB,
+           leaf INTEGER NOT NULL, PRIMARY KEY (handset, stream, seq)
+         ) STRICT, WITHOUT ROWID",
+        "INSERT INTO before SELECT handset, stream, seq, id, kind, sha256, created, received,
+           policy, refers_to, leaf FROM record",
+        "DROP TABLE record",
+        "ALTER TABLE before RENAME TO record",
+        "CREATE UNIQUE INDEX record_id ON record (id)",
         "PRAGMA user_version = 2",
     ] {
         backend.by_hand(sql);
@@ -382,6 +390,8 @@ async fn a_store_of_the_format_before_keeps_what_it_knows_and_its_log_goes_on() 
     let row = store.handset(&phone.id).await.unwrap().unwrap();
     assert_eq!(row.last_seen, Timestamp::from_second(86_400).ok());
     assert_eq!(row.records_head.seq, 1);
+    let again = phone.send(&*store, Stream::Records, &first).await.unwrap();
+    assert!(receipts(&again, &first)[0].duplicate);
     let second = [phone.next(declaration())];
     let reply = phone.send(&*store, Stream::Records, &second).await;
     assert_eq!(receipts(&reply.unwrap(), &second)[0].index, 1);
