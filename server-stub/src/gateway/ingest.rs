@@ -127,8 +127,8 @@ type Entries = Vec<Result<Verified, Refusal>>;
 /// Fewest records worth a thread of their own: handing them over costs a tenth of checking one.
 const PART_MIN: usize = 4;
 
-/// Most bytes of a body that is read where it arrived: what it can hold takes about as long to
-/// read as handing it to another thread and back.
+/// Most bytes of JSON that are read where they arrived: that takes about as long as handing them to
+/// another thread and back.
 const AT_ONCE_MAX_BYTES: usize = 16 << 10;
 
 /// Most records that are checked where they arrived: a tenth of a millisecond. Most batches have
@@ -145,7 +145,7 @@ async fn check_batch<T: Send + Sync + 'static>(
     body: Bytes,
     held: &Arc<T>,
 ) -> Outcome<(Entries, u64)> {
-    let request = if body.len() <= AT_ONCE_MAX_BYTES && encoding == decode::Encoding::Identity {
+    let request = if decode::is_at_most(encoding, &body, AT_ONCE_MAX_BYTES) {
         decode::batch(encoding, body)?
     } else {
         let held = Arc::clone(held);

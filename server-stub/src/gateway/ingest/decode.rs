@@ -35,6 +35,24 @@ impl Encoding {
     }
 }
 
+/// Whether it is known beforehand that a body has at most so many bytes of JSON. A frame of zstd
+/// says how long its content is, and yields no more than it says (RFC 8878, section 3.1.1.1.4).
+pub(super) fn is_at_most(encoding: Encoding, body: &[u8], most: usize) -> bool {
+    let bytes = match encoding {
+        Encoding::Identity => Some(body.len() as u64),
+        Encoding::Zstd => only_frame_bytes(body),
+    };
+    body.len() <= most && bytes.is_some_and(|bytes| bytes <= most as u64)
+}
+
+/// The length that a body's only frame says its content has.
+fn only_frame_bytes(body: &[u8]) -> Option<u64> {
+    use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
+    let is_only = find_frame_compressed_size(body) == Ok(body.len());
+    let bytes = get_frame_content_size(body).ok().flatten();
+    bytes.filter(|_| is_only)
+}
+
 /// Reads a batch.
 pub(super) fn batch(encoding: Encoding, body: Bytes) -> Outcome<BatchRequest> {
     let json = match encoding {
@@ -167,6 +185,27 @@ mod tests {
         );
         let many = serde_json::to_vec(&serde_json::json!({ "records": vec!["a"; 65] })).unwrap();
         assert_eq!(code(Encoding::Identity, many), Code::BodyTooLarge);
+    }
+
+    #[test]
+    fn what_a_frame_says_of_its_length_is_believed_no_further_than_it_holds() {
+        let is_small = |body: &[u8]| is_at_most(Encoding::Zstd, body, 1 << 10);
+        assert!(is_small(&compress(b"{}")));
+        assert!(!is_small(&compress(&[b' '; 1025])));
+        assert!(!is_small(b"no frame"));
+        let two = [compress(b"{}"), compress(&[b' '; 4096])].concat();
+        assert!(!is_small(&two));
+        let mut unsaid = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+        std::io::Write::write_all(&mut unsaid, b"{}").unwrap();
+        assert!(!is_small(&unsaid.finish().unwrap()));
+        // The length stands in the byte after magic number and descriptor.
+        let mut lies = compress(&[b' '; 200]);
+        let said = lies.iter().position(|byte| *byte == 200).unwrap();
+        lies[said] = 2;
+        assert!(is_small(&lies));
+        assert_eq!(code(Encoding::Zstd, lies), Code::BadRequest);
+        assert!(is_at_most(Encoding::Identity, b"{}", 2));
+        assert!(!is_at_most(Encoding::Identity, b"{} ", 2));
     }
 
     #[test]
