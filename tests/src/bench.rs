@@ -15,6 +15,7 @@ mod outbox;
 mod reference;
 mod report;
 mod usage;
+mod wake;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -52,6 +53,8 @@ enum What {
     Outbox,
     /// What one sync costs in bytes and processor time.
     Sync,
+    /// What it costs to wake the agent when nothing is due.
+    Wake,
     /// Peak memory of agent and gateway.
     Memory,
     /// Appending to and proving from a log of a hundred million leaves.
@@ -100,6 +103,7 @@ pub fn run(program: &Program, args: &[OsString]) -> ExitCode {
         What::Log,
         What::Outbox,
         What::Sync,
+        What::Wake,
         What::Memory,
         What::Handshake,
         What::Ingest,
@@ -116,6 +120,7 @@ pub fn run(program: &Program, args: &[OsString]) -> ExitCode {
             What::Handshake => door::measure(program, scale, &mut report),
             What::Outbox => outbox::measure(program, scale, &mut report),
             What::Sync => exchange::measure(program, scale, &mut report),
+            What::Wake => wake::measure(program, scale, &mut report),
             What::Memory => memory::measure(program, scale, &mut report),
             What::Log => log::measure(scale, &mut report),
             What::AgentMemory => {}
