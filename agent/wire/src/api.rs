@@ -37,7 +37,7 @@ pub struct BatchReply {
     /// Digest of the department's signed policy, which is also its entity tag: a handset that
     /// holds this one need not ask for the policy. Absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub policy: Option<Digest>,
 }
 
