@@ -39,6 +39,22 @@ def measured(command, **settings):
         return int(said.read()) * 1024 / 1e6, processor * 1e3, wall * 1e3
 
 
+def resident_mb(command):
+    """Memory of a command that stays up, once it has come to rest."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        before, now = None, 0.0
+        while before != now:
+            time.sleep(1)
+            with open(f"/proc/{process.pid}/status") as status:
+                kib = next(line.split()[1] for line in status if line.startswith("VmRSS:"))
+            before, now = now, int(kib) * 1024 / 1e6
+        return now
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -103,6 +119,7 @@ def measure(agent, records, server, data, home):
     show("`sync` with nothing to send", [run("sync") for _ in range(20)])
     show("`sent`", [run("sent")])
     show("`verify`", [run("verify")])
+    print(f"| `run`, at rest | {resident_mb([agent, '--home', home, 'run']):.1f} | | |")
 
 
 main()
