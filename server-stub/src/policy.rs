@@ -64,7 +64,9 @@ pub struct Issued {
     pub policy: Policy,
     /// The JWS that handsets get.
     pub bundle: String,
-    /// HTTP entity tag, with its quotes.
+    /// Digest of the bundle, by which replies name it.
+    pub digest: Digest,
+    /// HTTP entity tag: the digest in quotes.
     pub etag: String,
 }
 
@@ -209,11 +211,12 @@ impl Policies {
         if policy.department != *department || policy.version != version {
             return Err(PolicyFileError::Misplaced(path));
         }
-        let etag = format!("\"{}\"", Digest::of(bundle.as_bytes()));
+        let digest = Digest::of(bundle.as_bytes());
         Ok(Issued {
             policy,
             bundle,
-            etag,
+            digest,
+            etag: format!("\"{digest}\""),
         })
     }
 }

@@ -16,6 +16,7 @@ mod outbox;
 mod reference;
 mod report;
 mod usage;
+mod wake;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -53,6 +54,8 @@ enum What {
     Outbox,
     /// What one sync costs in bytes and processor time.
     Sync,
+    /// What it costs to wake the agent when nothing is due.
+    Wake,
     /// Peak memory of agent and gateway.
     Memory,
     /// Appending to and proving from a log of a hundred million leaves.
@@ -108,6 +111,7 @@ pub fn run(program: &Program, args: &[OsString]) -> ExitCode {
         What::Log,
         What::Outbox,
         What::Sync,
+        What::Wake,
         What::Memory,
         What::Handshake,
         What::Ingest,
@@ -124,6 +128,7 @@ pub fn run(program: &Program, args: &[OsString]) -> ExitCode {
             What::Handshake => door::measure(&guided, scale, &mut report),
             What::Outbox => outbox::measure(program, scale, &mut report),
             What::Sync => exchange::measure(program, scale, &mut report),
+            What::Wake => wake::measure(program, scale, &mut report),
             What::Memory => memory::measure(program, scale, &mut report),
             What::Log => log::measure(scale, &mut report),
             What::AgentMemory => {}

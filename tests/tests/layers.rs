@@ -29,6 +29,10 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ),
     ("candour-server", &["candour-wire", "candour-sqlite-log"]),
     (
+        "candour-shared-library",
+        &["candour-core", "candour-import", "candour-wire"],
+    ),
+    (
         "candour-tests",
         &[
             "candour",

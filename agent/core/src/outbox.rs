@@ -80,6 +80,8 @@ pub struct Outbox {
     /// Where the next record of a stream goes; found out when first needed.
     tips: BTreeMap<Stream, Head>,
     verifying: Option<VerifyingKey>,
+    /// The key store has signed with that key.
+    seen_to_sign: bool,
     sweep: Option<Sweep>,
 }
 
@@ -109,6 +111,7 @@ impl Outbox {
             index,
             tips: BTreeMap::new(),
             verifying: None,
+            seen_to_sign: false,
             sweep,
         })
     }

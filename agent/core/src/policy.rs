@@ -125,11 +125,17 @@ impl SignedPolicy {
         &self.bundle
     }
 
+    /// The bundle's digest, by which replies name it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.bundle.as_bytes())
+    }
+
     /// The entity tag that the server gives this bundle: its digest in quotes (RFC 9110,
     /// section 8.8.3).
     #[must_use]
     pub fn etag(&self) -> String {
-        format!("\"{}\"", Digest::of(self.bundle.as_bytes()))
+        format!("\"{}\"", self.digest())
     }
 }
 

@@ -4,7 +4,8 @@
 //! carries the actions out. A sync goes like this:
 //!
 //! 1. renew the certificate, if it is due;
-//! 2. fetch the policy, if there is a newer one;
+//! 2. fetch the policy, if there is a newer one: where one is in force and a batch can be sent, that
+//!    batch's reply says whether there is;
 //! 3. for each stream, posture first: take the next waiting records, upload the files they need,
 //!    send them as a batch, check the receipts' proofs, store them; again until none waits.
 //!

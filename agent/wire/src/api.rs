@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Refusal;
+use crate::digest::Digest;
 use crate::id::RecordId;
 use crate::log::{HashPath, LeafSalt};
 
@@ -33,6 +34,11 @@ pub struct BatchReply {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub consistency: HashPath,
+    /// Digest of the department's signed policy, which is also its entity tag: a handset that
+    /// holds this one need not ask for the policy. Absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub policy: Option<Digest>,
 }
 
 /// What became of one record.

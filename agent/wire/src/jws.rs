@@ -40,26 +40,58 @@ pub fn sign<E>(
     key: &VerifyingKey,
     sign_der: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
 ) -> Result<String, SignError<E>> {
+    let (signed, signature) = make(typ, payload, key, sign_der)?;
+    if key.verifies(signed.as_bytes(), &signature) {
+        Ok(compact(signed, &signature))
+    } else {
+        Err(SignError::OtherKey)
+    }
+}
+
+/// As [`sign`], for a key store that has been seen to sign with this key: its signature is not
+/// checked, which takes longer than signing.
+///
+/// # Errors
+///
+/// As [`sign`], but never [`SignError::OtherKey`].
+pub fn sign_unchecked<E>(
+    typ: &str,
+    payload: &[u8],
+    key: &VerifyingKey,
+    sign_der: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<String, SignError<E>> {
+    let (signed, signature) = make(typ, payload, key, sign_der)?;
+    Ok(compact(signed, &signature))
+}
+
+/// Header and payload as they are signed, and the signature.
+fn make<E>(
+    typ: &str,
+    payload: &[u8],
+    key: &VerifyingKey,
+    sign_der: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<(String, [u8; 64]), SignError<E>> {
     let header = Header {
         alg: ALG,
         kid: &key.key_id().to_string(),
         typ,
     };
     let header = serde_json::to_vec(&header).expect("three strings serialise");
-    let mut compact = URL_SAFE_NO_PAD.encode(header);
-    compact.push('.');
-    URL_SAFE_NO_PAD.encode_string(payload, &mut compact);
-    if compact.len() + ".".len() + SIGNATURE_CHARS > MAX_BYTES {
+    let mut signed = URL_SAFE_NO_PAD.encode(header);
+    signed.push('.');
+    URL_SAFE_NO_PAD.encode_string(payload, &mut signed);
+    if signed.len() + ".".len() + SIGNATURE_CHARS > MAX_BYTES {
         return Err(SignError::TooLong);
     }
-    let der = sign_der(compact.as_bytes()).map_err(SignError::KeyStore)?;
+    let der = sign_der(signed.as_bytes()).map_err(SignError::KeyStore)?;
     let signature = der::signature_to_fixed(&der).ok_or(SignError::NotDer)?;
-    if !key.verifies(compact.as_bytes(), &signature) {
-        return Err(SignError::OtherKey);
-    }
-    compact.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut compact);
-    Ok(compact)
+    Ok((signed, signature))
+}
+
+fn compact(mut signed: String, signature: &[u8; 64]) -> String {
+    signed.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut signed);
+    signed
 }
 
 /// Checks a compact JWS and returns its payload.

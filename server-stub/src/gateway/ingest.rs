@@ -91,6 +91,7 @@ async fn take(
     let turn = gateway.limits.turn(Group::Batch).await?;
     let handset = identity.handset.clone();
     let policies = gateway.policies.of(&identity.department);
+    let policy = policies.as_ref().map(|policies| policies.current.digest);
     let checker = check::Checker {
         identity,
         stream,
@@ -111,7 +112,10 @@ async fn take(
         received: gateway.clock.now(),
     };
     let begun = tokio::time::Instant::now();
-    let reply = gateway.store.append(batch).await?;
+    let reply = BatchReply {
+        policy,
+        ..gateway.store.append(batch).await?
+    };
     gateway.metrics.appended(begun.elapsed());
     for (kind, result) in kinds.into_iter().zip(&reply.results) {
         match result {

@@ -58,12 +58,25 @@ impl Report {
         reference: (&str, f64),
         reach: &'static str,
     ) {
+        self.compared_in_turns(name, value, unit, reference, value / reference.1, reach);
+    }
+
+    /// As [`Report::compared`], with a ratio that comes of many turns and not of the two sums.
+    pub(super) fn compared_in_turns(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &'static str,
+        reference: (&str, f64),
+        ratio: f64,
+        reach: &'static str,
+    ) {
         let (what, other) = reference;
         self.figures.push(Figure {
             name: name.to_owned(),
             value,
             unit,
-            reference: Some((format!("{what} {}", short(other)), value / other)),
+            reference: Some((format!("{what} {}", short(other)), ratio)),
             reach,
         });
     }

@@ -53,6 +53,7 @@ impl Forger {
             })],
             checkpoint: checkpoint.sign(&self.0).ok()?,
             consistency: HashPath::default(),
+            policy: None,
         };
         Some(Response {
             status: 200,

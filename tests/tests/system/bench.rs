@@ -22,6 +22,7 @@ fn every_benchmark_runs_and_gives_its_figures() {
         "into the outbox",
         "sync of one changed app",
         "heartbeat",
+        "waking",
         "agent: enrol",
         "gateway, idle",
         "handshake and one record",

@@ -279,6 +279,7 @@ async fn a_refused_record_is_set_aside_and_shown_while_the_rest_go_on() {
             results,
             checkpoint: checkpoint.clone(),
             consistency: Default::default(),
+            policy: None,
         };
         Fate::Answer(Answer::new(
             StatusCode::OK,

@@ -6,8 +6,10 @@ use candour_core::sync::PolicyOutcome;
 use candour_tests::handset::{config_through, declare};
 use candour_tests::interceptor::{Answer, Asked, Fate};
 use candour_tests::{Department, Handset, Interceptor, RawHandset, wait};
-use candour_wire::Code;
+use candour_wire::api::BatchReply;
 use candour_wire::policy::Policy;
+use candour_wire::record::Stream;
+use candour_wire::{Code, Digest};
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
 
@@ -80,6 +82,10 @@ async fn a_policy_that_is_issued_reaches_handsets_without_a_restart_and_only_onc
         (again.status, again.body.len()),
         (StatusCode::NOT_MODIFIED, 0)
     );
+    let key = connection.policy(&department).await.records_key;
+    let record = raw.declaration(&raw.genesis(Stream::Records), &key, "names the policy");
+    let named = connection.deliver(&[record]).await.policy.unwrap();
+    assert_eq!(first.header("etag"), Some(format!("\"{named}\"").as_str()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +122,7 @@ async fn the_server_refuses_to_issue_a_policy_that_does_not_go_up_or_breaks_a_ru
     );
 }
 
-/// Serves whatever bundle is put into it in place of the server's.
+/// Serves and names whatever bundle is put into it in place of the server's.
 struct Served {
     department: Department,
     handset: Handset,
@@ -134,6 +140,15 @@ impl Served {
             "/v1/policy" => {
                 let bundle = served.lock().unwrap().clone();
                 Fate::Answer(Answer::new(StatusCode::OK, "application/jose", bundle))
+            }
+            "/v1/posture" | "/v1/records" => {
+                let named = Digest::of(served.lock().unwrap().as_bytes());
+                Fate::Alter(Box::new(move |mut answer| {
+                    let mut reply: BatchReply = serde_json::from_slice(&answer.body).unwrap();
+                    reply.policy = Some(named);
+                    answer.body = serde_json::to_vec(&reply).unwrap().into();
+                    answer
+                }))
             }
             _ => Fate::Pass,
         };

@@ -111,6 +111,7 @@ async fn an_app_list_whose_base_the_server_does_not_know_is_sent_whole_the_next_
             results,
             checkpoint: checkpoint.clone(),
             consistency: Default::default(),
+            policy: None,
         };
         Fate::Answer(Answer::new(
             StatusCode::OK,

@@ -6,6 +6,7 @@
 //! the environment. Replies are read up to the length that the request allows.
 
 mod failure;
+mod one_connection;
 mod tls;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Proxy, redirect, retry};
 
 use self::failure::classify;
+use self::one_connection::OneConnection;
 use crate::ports::{
     Clock, Connector, Endpoint, Method, Request, Response, Transport, TransportError,
 };
@@ -72,6 +74,7 @@ impl Connector for HttpsConnector {
             .no_proxy()
             .user_agent(concat!("candour/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
+            .connector_layer(OneConnection::default())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(1);
         if let Some(proxy) = &endpoint.proxy {

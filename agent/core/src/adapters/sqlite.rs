@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 use candour_sqlite_log::Verdict;
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params,
@@ -367,6 +368,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
+    // Without it a range is planned anew each time that its ends are bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES)?;
     // Before the log is opened, so that no shared-memory file is made.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;

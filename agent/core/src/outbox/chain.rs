@@ -79,19 +79,25 @@ impl Outbox {
     }
 
     /// Signs a record. Blocks on the key store.
+    ///
+    /// The first signature is checked: that the key store signs with another key than the enrolled
+    /// one shows there, and does not begin while the outbox is open. One that is spoilt later is
+    /// refused by the server and set aside, from where it can be signed again.
     pub(super) fn sign(&mut self, record: &Record) -> Result<String, OutboxError> {
         let key = self.verifying_key()?;
         let payload = serde_json::to_vec(record).expect("records have only text keys");
-        let jws =
-            jws::sign(TYP, &payload, &key, |message| self.keys.sign(message)).map_err(|error| {
-                match error {
-                    SignError::KeyStore(error) => OutboxError::Key(error),
-                    SignError::TooLong => OutboxError::TooLarge,
-                    SignError::NotDer | SignError::OtherKey => {
-                        OutboxError::Signature(Box::new(error))
-                    }
-                }
-            })?;
+        let sign_der = |message: &[u8]| self.keys.sign(message);
+        let signed = if self.seen_to_sign {
+            jws::sign_unchecked(TYP, &payload, &key, sign_der)
+        } else {
+            jws::sign(TYP, &payload, &key, sign_der)
+        };
+        let jws = signed.map_err(|error| match error {
+            SignError::KeyStore(error) => OutboxError::Key(error),
+            SignError::TooLong => OutboxError::TooLarge,
+            SignError::NotDer | SignError::OtherKey => OutboxError::Signature(Box::new(error)),
+        })?;
+        self.seen_to_sign = true;
         if jws.len() + SLACK_BYTES > limits::RECORD_MAX_BYTES {
             Err(OutboxError::TooLarge)
         } else {

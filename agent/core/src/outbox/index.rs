@@ -125,6 +125,9 @@ pub(super) struct Index {
     set_aside: BTreeMap<RecordId, (Kind, u64)>,
     /// Keys that say nothing: the rows stay where they are, and can only be counted.
     unreadable: BTreeSet<(Table, Vec<u8>)>,
+    /// The sums of the lengths in `waiting` and in `set_aside`.
+    waiting_bytes: u64,
+    set_aside_bytes: u64,
 }
 
 impl Index {
@@ -149,14 +152,18 @@ impl Index {
             Table::Outbox => match WaitingKey::decode(key) {
                 Some(waiting) => {
                     let place = (waiting.stream(), waiting.position);
-                    self.waiting.insert(place, (waiting, bytes));
+                    let before = self.waiting.insert(place, (waiting, bytes));
+                    self.waiting_bytes += bytes;
+                    self.waiting_bytes -= before.map_or(0, |(_, bytes)| bytes);
                     self.places.insert(waiting.id, place);
                 }
                 None => self.put_unreadable(table, key),
             },
             Table::Quarantine => match decode_id_key(key) {
                 Some((id, kind, _)) => {
-                    self.set_aside.insert(id, (kind, bytes));
+                    let before = self.set_aside.insert(id, (kind, bytes));
+                    self.set_aside_bytes += bytes;
+                    self.set_aside_bytes -= before.map_or(0, |(_, bytes)| bytes);
                 }
                 None => self.put_unreadable(table, key),
             },
@@ -178,7 +185,8 @@ impl Index {
             Table::Outbox => {
                 if let Some(waiting) = WaitingKey::decode(key) {
                     let place = (waiting.stream(), waiting.position);
-                    self.waiting.remove(&place);
+                    let before = self.waiting.remove(&place);
+                    self.waiting_bytes -= before.map_or(0, |(_, bytes)| bytes);
                     if self.places.get(&waiting.id) == Some(&place) {
                         self.places.remove(&waiting.id);
                     }
@@ -186,7 +194,8 @@ impl Index {
             }
             Table::Quarantine => {
                 if let Some((id, ..)) = decode_id_key(key) {
-                    self.set_aside.remove(&id);
+                    let before = self.set_aside.remove(&id);
+                    self.set_aside_bytes -= before.map_or(0, |(_, bytes)| bytes);
                 }
             }
             _ => {}
@@ -230,13 +239,11 @@ impl Index {
     /// Records and bytes that wait or are set aside.
     pub(super) fn usage(&self) -> (u64, u64) {
         let rows = self.waiting.len() + self.set_aside.len();
-        let waiting = self.waiting.values().map(|(_, bytes)| bytes).sum::<u64>();
-        let set_aside = self.set_aside.values().map(|(_, bytes)| bytes).sum::<u64>();
-        (rows as u64, waiting.saturating_add(set_aside))
+        (rows as u64, self.waiting_bytes + self.set_aside_bytes)
     }
 
-    pub(super) fn waiting_bytes(&self) -> u64 {
-        self.waiting.values().map(|(_, bytes)| bytes).sum()
+    pub(super) const fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes
     }
 
     pub(super) fn count(&self, stream: Stream) -> u64 {

@@ -113,6 +113,7 @@ impl Outbox {
         self.keys.destroy()?;
         self.epochs.clear();
         self.verifying = None;
+        self.seen_to_sign = false;
         self.sweep = None;
         // The wrapped keys first.
         for table in [Table::Epoch].into_iter().chain(SEALED) {

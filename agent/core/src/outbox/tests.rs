@@ -8,4 +8,5 @@ mod frozen;
 mod model;
 mod receipts;
 mod rules;
+mod signing;
 mod world;

@@ -5,10 +5,10 @@ mod requests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use candour_wire::Code;
 use candour_wire::api::BatchRequest;
 use candour_wire::log::Checkpoint;
 use candour_wire::record::{AttachmentRef, Stream};
+use candour_wire::{Code, Digest};
 use jiff::{SignedDuration, Timestamp};
 
 use self::requests::{BatchAnswer, PolicyAnswer};
@@ -54,6 +54,9 @@ pub async fn run<O: LendOutbox>(session: Session<O>) -> Result<SyncReport, Outbo
             retry_after: None,
         });
     let mut machine = Machine::new(renew, halted, session.deadline);
+    if session.policy.is_some() {
+        machine = machine.with_policy_after_batch();
+    }
     let previous = if state.log_anew { None } else { previous };
     // What does not open was not written by this agent under this log key: a new key, or damage.
     let previous = previous.and_then(|note| Checkpoint::open(&note, &session.config.log_key).ok());
@@ -231,8 +234,12 @@ impl<O: LendOutbox> Driver<O> {
         Ok(Outcome::Done)
     }
 
-    /// Fetches the policy. Whatever is wrong with it, the one in force stays and the sync goes on.
+    /// Fetches the policy, unless it has been named as the newest. Whatever is wrong with it, the
+    /// one in force stays and the sync goes on.
     async fn fetch_policy(&mut self) -> Result<Outcome, Failure> {
+        if matches!(self.report.policy, PolicyOutcome::Unchanged) {
+            return Ok(Outcome::Done);
+        }
         let etag = self.session.policy.as_ref().map(SignedPolicy::etag);
         let outcome = match requests::fetch_policy(&*self.session.transport, etag).await? {
             PolicyAnswer::Unchanged => PolicyOutcome::Unchanged,
@@ -268,6 +275,16 @@ impl<O: LendOutbox> Driver<O> {
         };
         self.report.policy = outcome;
         Ok(Outcome::Done)
+    }
+
+    /// Learns from a reply that the policy in force is the newest, unless it has been asked for.
+    fn compare_policy(&mut self, named: Option<Digest>) {
+        let held = self.session.policy.as_ref().map(SignedPolicy::digest);
+        let not_asked = matches!(self.report.policy, PolicyOutcome::NotAsked);
+        if not_asked && named.is_some() && named == held {
+            self.state.policy_problem = None;
+            self.report.policy = PolicyOutcome::Unchanged;
+        }
     }
 
     /// The time by which a policy has or has not expired: the clock, unless it is known to be
@@ -324,6 +341,7 @@ impl<O: LendOutbox> Driver<O> {
             BatchAnswer::TooLarge => return Ok(Outcome::TooLarge),
             BatchAnswer::Reply(reply) => reply,
         };
+        self.compare_policy(reply.policy);
         let note = reply.checkpoint.clone();
         let proven = prove(
             reply,

@@ -4,6 +4,10 @@
 //! without an outcome in between gives the same action. An outcome that does not belong to the
 //! action is a fault of the driver and ends the sync.
 //!
+//! Where a policy is in force and records wait, the policy's turn comes after the first batch, whose
+//! reply names the one in force; most syncs are then over after one request. It comes in every sync
+//! that reaches the department, whatever becomes of the records.
+//!
 //! It ends, whatever the server answers: each round through a stream lets at least one record go
 //! (received or set aside), or is one of [`FRUITLESS_ROUNDS_MAX`] that do not.
 
@@ -40,7 +44,8 @@ pub const BATCH_BUDGET_BYTES: usize = limits::BATCH_MAX_BYTES - 3 * limits::BATC
 pub enum Action {
     /// Renew the certificate. → [`Outcome::Done`]
     Renew,
-    /// Fetch the policy and judge it. → [`Outcome::Done`]
+    /// Fetch the policy and judge it, unless a reply of this sync has named the one that is held.
+    /// → [`Outcome::Done`]
     FetchPolicy,
     /// Take the next waiting records. → [`Outcome::Loaded`]
     Load {
@@ -137,6 +142,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Machine {
     step: Step,
+    policy: PolicyTurn,
     deadline: Option<Timestamp>,
     /// The stream at work, and those after it.
     stream: Stream,
@@ -166,6 +172,19 @@ enum Step {
     Finished,
 }
 
+/// When the policy has its turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PolicyTurn {
+    /// Before any record.
+    First,
+    /// After the first batch; before a file, which may take long, and before the end.
+    AfterBatch,
+    /// Now, and then comes this.
+    Before(Box<Step>),
+    /// It has had it.
+    Over,
+}
+
 impl Machine {
     /// Begins a sync. `renew`: the certificate is due. `halted`: nothing is sent because of this,
     /// though certificate and policy are still kept fresh. After `deadline` nothing new is begun.
@@ -177,6 +196,7 @@ impl Machine {
             } else {
                 Step::FetchingPolicy
             },
+            policy: PolicyTurn::First,
             deadline,
             stream: Stream::Posture,
             after: vec![Stream::Records],
@@ -188,6 +208,19 @@ impl Machine {
             fruitless: 0,
             failure: halted,
         }
+    }
+
+    /// Lets the policy's turn come after the first batch: for a handset that has a policy in force.
+    #[must_use]
+    pub fn with_policy_after_batch(mut self) -> Self {
+        // A sync that is halted sends none.
+        if self.failure.is_none() {
+            self.policy = PolicyTurn::AfterBatch;
+            if self.step == Step::FetchingPolicy {
+                self.step = Step::Loading;
+            }
+        }
+        self
     }
 
     /// What to do next.
@@ -225,17 +258,24 @@ impl Machine {
     /// Takes what came of the action.
     pub fn on_outcome(&mut self, outcome: Outcome) {
         let step = std::mem::replace(&mut self.step, Step::Finished);
+        let sent = matches!(step, Step::Sending(_));
         match (step, outcome) {
             (Step::Asking(file) | Step::Uploading(file, _), Outcome::Failed(failure)) => {
                 self.upload_failed(file, failure);
             }
             (_, Outcome::Failed(failure)) => self.end(failure),
-            (Step::Renewing, Outcome::Done) => self.step = Step::FetchingPolicy,
-            // What was halted before it began stays so.
-            (Step::FetchingPolicy, Outcome::Done) if self.failure.is_none() => {
-                self.step = Step::Loading
+            (Step::Renewing, Outcome::Done) if self.policy == PolicyTurn::AfterBatch => {
+                self.step = Step::Loading;
             }
-            (Step::FetchingPolicy, Outcome::Done) => {}
+            (Step::Renewing, Outcome::Done) => self.step = Step::FetchingPolicy,
+            (Step::FetchingPolicy, Outcome::Done) => {
+                self.step = match std::mem::replace(&mut self.policy, PolicyTurn::Over) {
+                    PolicyTurn::Before(step) => *step,
+                    // What was halted before it began stays so.
+                    _ if self.failure.is_some() => Step::Finished,
+                    _ => Step::Loading,
+                };
+            }
             (Step::Rearranging(..) | Step::SettingAside(_), Outcome::Done) => {
                 self.step = Step::Loading
             }
@@ -265,6 +305,17 @@ impl Machine {
                         .with_detail(format!("{outcome:?} is no outcome of {step:?}")),
                 );
             }
+        }
+        self.give_policy_its_turn(sent);
+    }
+
+    /// Puts the policy before what has been decided, where it has waited for this.
+    fn give_policy_its_turn(&mut self, sent: bool) {
+        let due = sent || matches!(self.step, Step::Asking(_) | Step::Finished);
+        let of_use = !self.failure.as_ref().is_some_and(ends_all_requests);
+        if self.policy == PolicyTurn::AfterBatch && due && of_use {
+            let next = std::mem::replace(&mut self.step, Step::FetchingPolicy);
+            self.policy = PolicyTurn::Before(Box::new(next));
         }
     }
 
@@ -422,6 +473,25 @@ impl Machine {
         self.failure.get_or_insert(failure);
         self.step = Step::Finished;
     }
+}
+
+/// Whether another request would fare no better: no connection, a server that asks to be left
+/// alone, or a handset that is not let in.
+const fn ends_all_requests(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        Code::Unreachable
+            | Code::TimedOut
+            | Code::ProxyFailed
+            | Code::ServerNotTrusted
+            | Code::ServerCertificateExpired
+            | Code::CertificateExpired
+            | Code::CertificateRefused
+            | Code::HandsetRevoked
+            | Code::KeyUnavailable
+            | Code::TooManyRequests
+            | Code::Unavailable
+    )
 }
 
 #[cfg(test)]

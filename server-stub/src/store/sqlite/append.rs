@@ -84,6 +84,7 @@ impl Work for Append {
                 .nodes
                 .consistency(self.batch.log_size)?
                 .unwrap_or_default(),
+            policy: None,
         });
         Ok(())
     }

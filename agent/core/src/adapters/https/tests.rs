@@ -99,6 +99,39 @@ async fn a_request_and_its_reply_pass_between_two_verified_sides_over_full_hands
     }
 }
 
+/// Sends requests that follow each other at once, and says how many connections they took.
+async fn connections_for(requests: usize, reply: &str) -> usize {
+    let authority = Authority::new("CA");
+    let server = Server::start(&authority, |setup| {
+        setup.reply = reply.into();
+        setup.stays = !reply.contains("connection: close");
+    })
+    .await;
+    let transport = connector()
+        .connect(&endpoint(&server, &authority, None))
+        .unwrap();
+    for _ in 0..requests {
+        assert_eq!(transport.send(get("/")).await.unwrap().status, 200);
+    }
+    server.accepted()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_follow_each_other_at_once_share_one_connection() {
+    assert_eq!(connections_for(300, &page(200, "hello")).await, 1);
+}
+
+#[tokio::test]
+async fn so_they_do_on_one_thread() {
+    assert_eq!(connections_for(300, &page(200, "hello")).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_the_server_ends_is_replaced() {
+    let ended = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(connections_for(3, ended).await, 3);
+}
+
 #[tokio::test]
 async fn what_the_server_says_of_the_handsets_certificate_is_told_apart() {
     let authority = Authority::new("CA");

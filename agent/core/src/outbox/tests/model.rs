@@ -274,6 +274,11 @@ impl<'a> Model<'a> {
                 "a message counts as declared if and only if its record is here"
             );
         }
+        let stored = [Table::Outbox, Table::Quarantine].map(|at| outbox.store.usage(at).unwrap());
+        let stored = stored.iter().fold((0, 0), |(rows, bytes), usage| {
+            (rows + usage.rows, bytes + usage.bytes)
+        });
+        assert_eq!(outbox.index.usage(), stored, "what is counted is there");
         let counts = outbox.counts().unwrap();
         let found = outbox.receipts(None, None, usize::MAX).unwrap();
         assert!(found.damaged.is_empty());

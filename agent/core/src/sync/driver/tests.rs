@@ -1,6 +1,7 @@
 mod department;
 mod lies;
 mod phone;
+mod policy_turn;
 mod upkeep;
 
 use std::time::Duration;
@@ -192,9 +193,10 @@ async fn a_troubled_server_is_left_alone_for_as_long_as_it_asks() {
     );
 
     for failures in 2..6 {
-        phone
-            .department
-            .trouble("/v1/policy", Trouble::Answers(problem(Code::Internal, &[])));
+        phone.department.trouble(
+            "/v1/records",
+            Trouble::Answers(problem(Code::Internal, &[])),
+        );
         let report = phone.sync().await;
         assert_eq!(phone.state().failures, failures);
         let bound = Duration::from_secs(30 << (failures - 1));

@@ -101,6 +101,38 @@ fn a_halted_sync_sends_nothing_and_says_why() {
 }
 
 #[test]
+fn with_a_policy_in_force_its_turn_comes_once_and_in_every_sync() {
+    let fresh = || Machine::new(true, None, None).with_policy_after_batch();
+    let ask = |machine: &Machine| machine.next(now()) == Action::FetchPolicy;
+
+    // Nothing waits: at the end.
+    let mut machine = fresh();
+    machine.on_outcome(Outcome::Done);
+    machine.on_outcome(Outcome::Loaded(Vec::new()));
+    machine.on_outcome(Outcome::Loaded(Vec::new()));
+    assert!(ask(&machine));
+    machine.on_outcome(Outcome::Done);
+    assert_eq!(machine.next(now()), Action::Finish);
+
+    // After the first batch, and not after the second.
+    let mut machine = fresh();
+    machine.on_outcome(Outcome::Done);
+    for first in [true, false] {
+        machine.on_outcome(Outcome::Loaded(vec![item(&[])]));
+        machine.on_outcome(Outcome::Answered(vec![Answer::Received]));
+        assert_eq!(ask(&machine), first);
+        if first {
+            machine.on_outcome(Outcome::Done);
+        }
+    }
+
+    // A fork that was seen earlier: before everything, since nothing is sent.
+    let forked = Failure::new(Code::LogForked);
+    let machine = Machine::new(false, Some(forked), None).with_policy_after_batch();
+    assert!(ask(&machine));
+}
+
+#[test]
 fn after_the_deadline_nothing_new_is_begun() {
     let mut machine = Machine::new(false, None, Some(now()));
     let before = now() - jiff::SignedDuration::from_secs(1);

@@ -1,6 +1,7 @@
 //! A TLS server and a proxy on loopback that answer every request alike.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
@@ -36,8 +37,10 @@ pub(super) struct Setup {
     pub(super) only_tls12: bool,
     /// Ask for a client's certificate, and judge it so.
     pub(super) ask_for_client: Option<Result<(), CertificateError>>,
-    /// Sent to every request, after which the connection ends where the reply is not a whole one.
+    /// Sent to every request.
     pub(super) reply: Vec<u8>,
+    /// The connection goes on after a reply.
+    pub(super) stays: bool,
 }
 
 /// What a server saw of a connection.
@@ -53,6 +56,7 @@ pub(super) struct Connection {
 pub(super) struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Connection>>>,
+    accepted: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -64,24 +68,32 @@ impl Server {
             only_tls12: false,
             ask_for_client: None,
             reply: page(200, "hello").into_bytes(),
+            stays: false,
         };
         change(&mut setup);
         let acceptor = TlsAcceptor::from(Arc::new(config(authority, &setup)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (log, count, setup) = (Arc::clone(&seen), Arc::clone(&accepted), Arc::new(setup));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                match acceptor.accept(stream).into_fallible().await {
-                    Ok(stream) => serve(stream, &setup.reply, &log).await,
-                    Err((_, stream)) => linger(stream).await,
-                }
+                count.fetch_add(1, Ordering::SeqCst);
+                let (acceptor, log, setup) =
+                    (acceptor.clone(), Arc::clone(&log), Arc::clone(&setup));
+                tokio::spawn(async move {
+                    match acceptor.accept(stream).into_fallible().await {
+                        Ok(stream) => serve(stream, &setup, &log).await,
+                        Err((_, stream)) => linger(stream).await,
+                    }
+                });
             }
         });
         Self {
             address,
             seen,
+            accepted,
             task,
         }
     }
@@ -92,6 +104,11 @@ impl Server {
 
     pub(super) fn authority(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Connections that were begun, whether or not hands were shaken.
+    pub(super) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub(super) fn seen(&self) -> Vec<Connection> {
@@ -139,7 +156,7 @@ fn config(authority: &Authority, setup: &Setup) -> ServerConfig {
 }
 
 /// Answers requests until the client leaves.
-async fn serve(mut stream: TlsStream<TcpStream>, reply: &[u8], log: &Mutex<Vec<Connection>>) {
+async fn serve(mut stream: TlsStream<TcpStream>, setup: &Setup, log: &Mutex<Vec<Connection>>) {
     let (_, tls) = stream.get_ref();
     let client = tls
         .peer_certificates()
@@ -159,18 +176,23 @@ async fn serve(mut stream: TlsStream<TcpStream>, reply: &[u8], log: &Mutex<Vec<C
         });
         log.len() - 1
     };
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        log.lock().unwrap()[place]
+            .requests
+            .push(String::from_utf8(head).unwrap());
+        let _ = stream.write_all(&setup.reply).await;
+        if !setup.stays {
+            let _ = stream.shutdown().await;
+            return;
         }
     }
-    log.lock().unwrap()[place]
-        .requests
-        .push(String::from_utf8(head).unwrap());
-    let _ = stream.write_all(reply).await;
-    let _ = stream.shutdown().await;
 }
 
 /// Says the same of every client certificate.

@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) leaves: Vec<Digest>,
     pub(super) files: HashMap<Digest, Vec<u8>>,
     pub(super) policy: Option<String>,
+    /// Whether replies to batches name the policy; older servers' do not.
+    pub(super) names_policy: bool,
     /// Records that it does not take, and why.
     pub(super) refuses: HashMap<RecordId, Code>,
     /// The time by its clock.
@@ -78,6 +80,7 @@ impl Department {
             leaves: Vec::new(),
             files: HashMap::new(),
             policy: None,
+            names_policy: true,
             refuses: HashMap::new(),
             time: "2026-11-22T10:00:00Z".parse().unwrap(),
             trouble: VecDeque::new(),
@@ -250,6 +253,11 @@ impl State {
             results,
             checkpoint: self.checkpoint(log),
             consistency,
+            policy: self
+                .policy
+                .as_ref()
+                .filter(|_| self.names_policy)
+                .map(|policy| Digest::of(policy.as_bytes())),
         })
     }
 

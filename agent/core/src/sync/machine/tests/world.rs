@@ -175,6 +175,7 @@ proptest! {
         records in items(),
         tape in prop::collection::vec(any::<u8>(), 0..600),
         renew in any::<bool>(),
+        holds_policy in any::<bool>(),
     ) {
         let mut expected: Vec<RecordId> = posture.iter().chain(&records).map(|item| item.id).collect();
         let waiting = BTreeMap::from([("posture", posture), ("records", records)]);
@@ -189,6 +190,10 @@ proptest! {
             tape,
         };
         let mut machine = Machine::new(renew, None, None);
+        if holds_policy {
+            machine = machine.with_policy_after_batch();
+        }
+        let mut asked = 0;
         let mut steps = 0;
         loop {
             let action = machine.next(now());
@@ -198,10 +203,14 @@ proptest! {
             }
             steps += 1;
             prop_assert!(steps < 40_000, "no end");
+            asked += usize::from(action == Action::FetchPolicy);
             let outcome = world.carry_out(action);
             machine.on_outcome(outcome);
         }
         prop_assert!(!machine.cut_short());
+        let unreachable = machine.failure().is_some_and(|f| f.code == Code::Unreachable);
+        prop_assert!(asked == 1 || (asked == 0 && machine.failure().is_some()));
+        prop_assert!(asked == 1 || unreachable || !holds_policy);
         let waiting: Vec<RecordId> = world.waiting.values().flatten().map(|item| item.id).collect();
         // What fails may also be the asking whether there is more, when there is not.
         prop_assert!(machine.failure().is_some() || waiting.is_empty());
