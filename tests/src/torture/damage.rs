@@ -33,6 +33,10 @@ pub struct Args {
     /// Seed.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Leaves out what tells an operator of damage that nothing else notices, `check`: the trial has
+    /// to find that it is missing. The server's side only.
+    #[arg(long)]
+    pub control: bool,
     /// Answers in JSON.
     #[arg(long)]
     pub json: bool,
@@ -171,7 +175,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 pub fn run(args: &Args) -> Result<bool, String> {
     let program = Program::this()?;
     let mut outcomes = Vec::new();
-    if args.side != Side::Server {
+    if args.side != Side::Server && !args.control {
         let victim = PhoneVictim::make(&program, args.seed)?;
         let mut places = victim.places(args.seed)?;
         places.truncate(args.places);
@@ -181,7 +185,7 @@ pub fn run(args: &Args) -> Result<bool, String> {
         let mut victim = ServerVictim::make(&program)?;
         let mut places = victim.places(args.seed)?;
         places.truncate(args.places);
-        outcomes.push((Side::Server, victim.suffer(&places)?));
+        outcomes.push((Side::Server, victim.suffer(&places, !args.control)?));
     }
     let mut out = std::io::stdout();
     let failed = |error: std::io::Error| error.to_string();
@@ -197,5 +201,5 @@ pub fn run(args: &Args) -> Result<bool, String> {
     }
     Ok(outcomes
         .iter()
-        .all(|(_, outcome)| outcome.findings.is_empty()))
+        .all(|(_, outcome)| outcome.findings.is_empty() != args.control))
 }

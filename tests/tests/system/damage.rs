@@ -159,11 +159,14 @@ fn a_bit_that_flips_anywhere_in_a_departments_data_is_harmless_or_told() {
     let mut victim = ServerVictim::make(&program()).unwrap();
     let mut places = victim.places(1).unwrap();
     places.truncate(80);
-    let outcome = victim.suffer(&places).unwrap();
+    let outcome = victim.suffer(&places, true).unwrap();
     assert!(outcome.findings.is_empty(), "{outcome:#?}");
     for told in ["at start", "by check"] {
         assert!(outcome.times(told) > 0, "{told}: {outcome:#?}");
     }
+    places.truncate(30);
+    let unchecked = victim.suffer(&places, false).unwrap();
+    assert!(!unchecked.findings.is_empty(), "{unchecked:#?}");
 }
 
 /// What is done to a store behind the server's back, and what `check` says to it.

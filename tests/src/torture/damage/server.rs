@@ -136,13 +136,18 @@ impl Victim {
         Ok(places)
     }
 
-    /// Damages the data at each of these places in turn.
+    /// Damages the data at each of these places in turn. Without `checked` nobody runs `check`, and
+    /// the damage that only it finds goes unnoticed.
     ///
     /// # Errors
     ///
     /// When there is no room for copies.
-    pub fn suffer(&mut self, places: &[Place]) -> Result<Outcome, String> {
+    pub fn suffer(&mut self, places: &[Place], checked: bool) -> Result<Outcome, String> {
         let mut outcome = Outcome::default();
+        self.lay_out(None).map_err(|error| error.to_string())?;
+        if let Verdict::Told(by, word) = self.look(Altered::Nothing, checked) {
+            return Err(format!("told {by} where nothing is damaged: {word}"));
+        }
         for place in places {
             self.lay_out(Some(place))
                 .map_err(|error| error.to_string())?;
@@ -154,7 +159,7 @@ impl Victim {
             };
             self.lay_out(Some(place))
                 .map_err(|error| error.to_string())?;
-            outcome.count(place, || self.look(altered));
+            outcome.count(place, || self.look(altered, checked));
         }
         Ok(outcome)
     }
@@ -172,8 +177,8 @@ impl Victim {
     }
 
     /// Starts the server, lets the phones come, and looks through everything.
-    fn look(&mut self, altered: Altered) -> Verdict {
-        let checked = self.department.command(&["check"]);
+    fn look(&mut self, altered: Altered, checked: bool) -> Verdict {
+        let check = checked.then(|| self.department.command(&["check"]));
         let mut command = self.department.serve_command();
         if let Err(ended) = self.department.try_restart_with(&mut command) {
             assert!(ended.code().is_some(), "it crashed: {ended}");
@@ -184,8 +189,8 @@ impl Victim {
         if let Err(told) = met {
             return Verdict::Told("to phones", told);
         }
-        if !checked.status.success() {
-            return Verdict::Told("by check", sentence(&checked.stderr));
+        if let Some(check) = check.filter(|check| !check.status.success()) {
+            return Verdict::Told("by check", sentence(&check.stdout));
         }
         if shown_settings(&self.department) != self.settings {
             return Verdict::Unsaid("config.toml".to_owned());
