@@ -13,8 +13,8 @@ need() {
             exit 1
             ;;
     esac
-    # The names of the Debian packages are those of the commands, but for the C compiler.
-    packages=$(echo "$missing" | sed 's/ cc/ build-essential/')
+    # The names of the Debian packages are those of the commands, but for the compilers.
+    packages=$(echo "$missing" | sed 's/ cc/ build-essential/; s/ c++/ g++/')
     if ! command -v apt-get >/dev/null 2>&1; then
         echo "Please install:$missing" >&2
         exit 1

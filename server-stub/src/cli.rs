@@ -3,6 +3,7 @@
 mod agent_config;
 mod audit;
 mod certificate;
+mod check;
 mod config;
 mod department;
 mod handset;
@@ -65,7 +66,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
 #[command(
     name = "candour-server",
     version,
-    after_help = "Exit codes:\n  0  done\n  1  a file, the store or the network failed\n  2  the command line is wrong\n  3  the settings are not valid\n  4  there is no such record, handset, department or policy\n  5  refused: something exists already, a version does not go up, the key is another\n\nEvery setting of `serve` is also read from config.toml and from CANDOUR_SERVER_<KEY>;\n`candour-server config keys` lists them."
+    after_help = "Exit codes:\n  0  done\n  1  a file, the store or the network failed, or check found damage\n  2  the command line is wrong\n  3  the settings are not valid\n  4  there is no such record, handset, department or policy\n  5  refused: something exists already, a version does not go up, the key is another\n\nEvery setting of `serve` is also read from config.toml and from CANDOUR_SERVER_<KEY>;\n`candour-server config keys` lists them."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -122,6 +123,8 @@ enum Command {
     AgentConfig(agent_config::AgentConfigCommand),
     /// Print the newest signed checkpoint of the log.
     Checkpoint,
+    /// Look through the whole store, keys and policies for damage; a server may run meanwhile.
+    Check,
     /// List who opened which record, and why.
     Audit(audit::Audit),
     /// Print the OpenAPI document.
@@ -143,6 +146,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CliError> {
         Command::Config(command) => command.run(&context),
         Command::AgentConfig(command) => command.run(&context),
         Command::Checkpoint => audit::checkpoint(&context),
+        Command::Check => check::run(&context),
         Command::Audit(command) => command.run(&context),
         Command::Openapi => {
             output::text(crate::openapi::document().trim_end());
@@ -300,6 +304,8 @@ enum CliError {
     PolicyMissing(String),
     #[error("the log has not begun")]
     NoCheckpoint,
+    #[error("{0} faults were found")]
+    Faults(u64),
     #[error("{}: {detail}", .code.title())]
     Refused { code: Code, detail: String },
 }
@@ -321,7 +327,7 @@ impl CliError {
             | Self::Authority(_)
             | Self::OpenStore(_)
             | Self::Store(_) => 1,
-            Self::Serve(_) | Self::Runtime(_) => 1,
+            Self::Serve(_) | Self::Runtime(_) | Self::Faults(_) => 1,
             Self::Policy(
                 PolicyFileError::Version(_) | PolicyFileError::Rule(_) | PolicyFileError::TooLong,
             ) => 5,
@@ -340,6 +346,9 @@ impl CliError {
         match self {
             Self::Refused { code, .. } => Some(code.advice()),
             Self::Config(_) => Some(Code::ConfigInvalid.advice()),
+            Self::Faults(_) => Some(
+                "Keep the data as they are, find out whether the disk fails, and restore what is damaged from a backup.",
+            ),
             Self::DepartmentUnknown(..) => Some(
                 "`candour-server department list` names all; `candour-server department add` adds one.",
             ),

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use crate::client::{Connection, Failure};
 use crate::pki::{Authority, ClientCertificate, client_config, parse_certificates};
 use crate::program::{Outcome, Process, Program, run};
+use crate::wait::DEADLINE;
 
 /// A department with one server. Dropping it ends the server and removes its data.
 pub struct Department {
@@ -127,7 +128,8 @@ impl Department {
         self.restart_with(&mut command);
     }
 
-    /// As [`Department::restart`], on the same ports.
+    /// As [`Department::restart`], on the same ports. Where the system has given one of them to a
+    /// client of something else meanwhile, it waits until that is done with it.
     ///
     /// # Panics
     ///
@@ -144,7 +146,14 @@ impl Department {
                 address.to_string(),
             );
         }
-        self.restart_with(&mut command);
+        let began = now();
+        while let Err(ended) = self.try_restart_with(&mut command) {
+            let log = self.process.log();
+            let last = log.lines().next_back().unwrap_or_default();
+            let waits =
+                last.contains("in use") && now().duration_since(began).unsigned_abs() < DEADLINE;
+            assert!(waits, "it does not start again: {ended}: {log}");
+        }
     }
 
     /// Stops the server as an operator does, and starts it again. Blocks.
@@ -166,6 +175,26 @@ impl Department {
         let (process, bound) = serve(command, &log_path(&self.dir));
         self.process = process;
         self.bound = bound;
+    }
+
+    /// As [`Department::restart_with`], of a server that may refuse to start; then it is how it
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// When it ends before it is ready.
+    ///
+    /// # Panics
+    ///
+    /// When it neither gets ready nor ends.
+    pub fn try_restart_with(&mut self, command: &mut Command) -> Result<(), ExitStatus> {
+        let (process, line) = Process::try_start(command, &log_path(&self.dir));
+        self.process = process;
+        match line {
+            Some(line) => self.bound = Bound::read(&line),
+            None => return Err(self.process.wait()),
+        }
+        Ok(())
     }
 
     /// How the server is started.
@@ -420,16 +449,23 @@ fn serve_command(program: &Program, data: &Path) -> Command {
 
 fn serve(command: &mut Command, log: &Path) -> (Process, Bound) {
     let (process, line) = Process::start(command, log);
-    let json: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    let address = |name: &str| {
-        let text = first_text(&json, name).unwrap_or_else(|| panic!("no `{name}` in {line}"));
-        text.parse()
-            .unwrap_or_else(|error| panic!("{error}: {text}"))
-    };
-    let bound = Bound {
-        public: address("public"),
-        handset: address("handset"),
-        ops: address("ops"),
-    };
-    (process, bound)
+    (process, Bound::read(&line))
+}
+
+impl Bound {
+    /// What the server says once it is ready.
+    fn read(line: &str) -> Self {
+        let json: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let address = |name: &str| {
+            let text = first_text(&json, name).unwrap_or_else(|| panic!("no `{name}` in {line}"));
+            text.parse()
+                .unwrap_or_else(|error| panic!("{error}: {text}"))
+        };
+        Self {
+            public: address("public"),
+            handset: address("handset"),
+            ops: address("ops"),
+        }
+    }
 }

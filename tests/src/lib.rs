@@ -17,6 +17,7 @@ pub mod handset;
 pub mod interceptor;
 pub mod liar;
 pub mod pki;
+pub mod preload;
 pub mod program;
 pub mod proxy;
 pub mod raw;

@@ -33,9 +33,15 @@ pub struct Outcome {
 /// A process that stays up.
 pub struct Process {
     pid: Pid,
-    ended: Mutex<Receiver<ExitStatus>>,
+    ended: Mutex<Ended>,
     /// Where its standard error goes.
     log: PathBuf,
+}
+
+/// How a process ended, once that is known.
+struct Ended {
+    told: Receiver<ExitStatus>,
+    status: Option<ExitStatus>,
 }
 
 impl Program {
@@ -195,11 +201,18 @@ impl Process {
     /// When it ends, or nothing comes, before that.
     #[must_use]
     pub fn start(command: &mut Command, log: &Path) -> (Self, String) {
-        let (process, lines) = Self::spawn(command, log);
-        match lines.recv_timeout(DEADLINE) {
-            Ok(line) => (process, line),
-            Err(_) => panic!("{command:?} did not get ready: {}", process.log()),
+        match Self::try_start(command, log) {
+            (process, Some(line)) => (process, line),
+            (process, None) => panic!("{command:?} did not get ready: {}", process.log()),
         }
+    }
+
+    /// As [`Process::start`], of a command that may end instead of getting ready; then there is no
+    /// line.
+    #[must_use]
+    pub fn try_start(command: &mut Command, log: &Path) -> (Self, Option<String>) {
+        let (process, lines) = Self::spawn(command, log);
+        (process, lines.recv_timeout(DEADLINE).ok())
     }
 
     /// Starts a command that says nothing when it is ready.
@@ -233,7 +246,10 @@ impl Process {
         });
         let process = Self {
             pid,
-            ended: Mutex::new(ended),
+            ended: Mutex::new(Ended {
+                told: ended,
+                status: None,
+            }),
             log: log.to_owned(),
         };
         (process, lines)
@@ -263,7 +279,7 @@ impl Process {
     ///
     /// When it does not.
     pub fn stop(&self) -> ExitStatus {
-        self.end(Signal::TERM)
+        self.end(Some(Signal::TERM))
     }
 
     /// Kills it as a power cut does, as far as a process can tell. Blocks until it is gone.
@@ -272,21 +288,36 @@ impl Process {
     ///
     /// When it cannot be killed.
     pub fn kill(&self) -> ExitStatus {
-        self.end(Signal::KILL)
+        self.end(Some(Signal::KILL))
     }
 
-    fn end(&self, signal: Signal) -> ExitStatus {
-        let ended = self
+    /// Waits until it has ended by itself. Blocks.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    pub fn wait(&self) -> ExitStatus {
+        self.end(None)
+    }
+
+    fn end(&self, signal: Option<Signal>) -> ExitStatus {
+        let mut ended = self
             .ended
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Ok(status) = ended.try_recv() {
+        if ended.status.is_none() {
+            ended.status = ended.told.try_recv().ok();
+        }
+        if let Some(status) = ended.status {
             return status;
         }
-        // It may have ended a moment ago, and then there is nobody left to signal.
-        let _ = kill_process(self.pid, signal);
-        let status = ended.recv_timeout(DEADLINE);
-        status.unwrap_or_else(|_| panic!("process {:?} does not end: {}", self.pid, self.log()))
+        if let Some(signal) = signal {
+            // It may have ended a moment ago, and then there is nobody left to signal.
+            let _ = kill_process(self.pid, signal);
+        }
+        ended.status = ended.told.recv_timeout(DEADLINE).ok();
+        let status = ended.status;
+        status.unwrap_or_else(|| panic!("process {:?} does not end: {}", self.pid, self.log()))
     }
 }
 
@@ -297,9 +328,9 @@ impl Drop for Process {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         // Gone already means that nothing is left to do.
-        if matches!(ended.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+        if matches!(ended.told.try_recv(), Err(mpsc::TryRecvError::Empty)) {
             let _ = kill_process(self.pid, Signal::KILL);
-            let _ = ended.recv_timeout(DEADLINE);
+            let _ = ended.told.recv_timeout(DEADLINE);
         }
     }
 }

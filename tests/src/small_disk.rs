@@ -1,7 +1,9 @@
-//! A disk that is soon full: a small file system in memory that only the processes of a test see.
+//! A disk that is soon full, or that fails: a small file system that only the processes of a test
+//! see.
 //!
 //! It lives in a mount namespace of its own and is gone with the process that holds it, so that
-//! nothing is left behind and no privilege is needed where the kernel lets users have namespaces.
+//! nothing is left behind. One in memory needs no privilege where the kernel lets users have
+//! namespaces; one that fails as a disk does is on a loop device, which takes root.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,6 +19,9 @@ pub struct SmallDisk {
 }
 
 const FILLER: &str = "filler";
+
+/// Mounts an image (`$2`) at a directory (`$1`).
+const MOUNT_DEVICE: &str = r#"mount -o loop,errors=remount-ro "$2" "$1""#;
 
 impl SmallDisk {
     /// Mounts `kib` KiB at the directory `path`; where that is not allowed, says why.
@@ -35,6 +40,30 @@ impl SmallDisk {
         Err(reasons.join("; "))
     }
 
+    /// Mounts a file system on a disk of its own, which [`SmallDisk::fail`] breaks.
+    ///
+    /// # Errors
+    ///
+    /// As [`SmallDisk::mount`].
+    pub fn mount_on_a_device(path: &Path, kib: u32) -> Result<Self, String> {
+        let image = path.with_extension("image");
+        let made = fs::File::create(&image).and_then(|file| file.set_len(u64::from(kib) << 10));
+        made.map_err(|error| format!("{}: {error}", image.display()))?;
+        let mut mkfs = Command::new("mkfs.ext4");
+        let made = mkfs.args(["-q", "-F"]).arg(&image).output();
+        let made = made.map_err(|error| format!("mkfs.ext4: {error}"))?;
+        if !made.status.success() {
+            return Err(String::from_utf8_lossy(&made.stderr).trim().to_owned());
+        }
+        let script = format!(r#"{MOUNT_DEVICE} && echo ready && exec cat >/dev/null"#);
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", &script, "sh"])
+            .arg(path)
+            .arg(&image);
+        Self::hold(&mut command, path, false)
+    }
+
     fn try_mount(path: &Path, kib: u32, own_user: bool) -> Result<Self, String> {
         let script = r#"mount -t tmpfs -o "size=$2k,mode=700" none "$1" && echo ready && exec cat >/dev/null"#;
         let mut command = Command::new("unshare");
@@ -46,6 +75,11 @@ impl SmallDisk {
             .args(["sh", "-c", script, "sh"])
             .arg(path)
             .arg(kib.to_string());
+        Self::hold(&mut command, path, own_user)
+    }
+
+    /// Starts the process that holds the file system.
+    fn hold(command: &mut Command, path: &Path, own_user: bool) -> Result<Self, String> {
         let spawned = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -98,7 +132,7 @@ impl SmallDisk {
         path.into()
     }
 
-    /// Copies what is in a directory onto it.
+    /// Copies what is in a directory onto it, and syncs that.
     ///
     /// # Panics
     ///
@@ -111,6 +145,10 @@ impl SmallDisk {
             .output();
         let copied = copied.expect("cp");
         assert!(copied.status.success(), "{copied:?}");
+        let mut sync = Command::new("sync");
+        let synced = sync.arg("-f").arg(self.seen_from_outside()).output();
+        let synced = synced.expect("sync");
+        assert!(synced.status.success(), "{synced:?}");
     }
 
     /// Writes until no more than `left_kib` KiB are free.
@@ -149,6 +187,37 @@ impl SmallDisk {
         mount.args(["-o", options]).arg(&self.path);
         let mounted = self.inside(&mount).output().expect("mount");
         assert!(mounted.status.success(), "{mounted:?}");
+    }
+
+    /// Lets a disk of [`SmallDisk::mount_on_a_device`] fail: the kernel takes it for damaged and
+    /// writes nothing more, also not to files that are open.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel cannot be asked to.
+    pub fn fail(&self) {
+        self.shell(
+            r#"echo 1 >"/sys/fs/ext4/$(basename "$(findmnt -no SOURCE "$1")")/trigger_fs_error""#,
+        );
+    }
+
+    /// Repairs a disk that has failed, as an operator does. Nobody may use it meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn repair(&self) {
+        let repair = r#"umount "$1"; fsck.ext4 -p "$2"; [ $? -le 1 ]"#;
+        self.shell(&format!("{repair} && {MOUNT_DEVICE}"));
+    }
+
+    /// Runs a script where the file system is to be seen, with its directory and its image.
+    fn shell(&self, script: &str) {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(&self.path);
+        command.arg(self.path.with_extension("image"));
+        let done = self.inside(&command).output().expect("a shell");
+        assert!(done.status.success(), "{script}: {done:?}");
     }
 
     /// Gives all the room back.

@@ -1,7 +1,7 @@
-//! The bodies of the fuzz targets, run by the stable compiler: over every seed, and over some
-//! thousands of inputs that are made from the seeds in the same way each time.
+//! The bodies of the fuzz targets, run over every input that is kept, and over some thousands that are
+//! made from them in the same way each time.
 //!
-//! `tests/fuzz/run` looks for new inputs with coverage; this keeps what it found from coming back.
+//! `tests/fuzz/minute` looks for new inputs with coverage; this keeps what it found from coming back.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ mod targets;
 
 use targets::{Body, TARGETS};
 
-/// Inputs made from the seeds of each target, and the number that they are made with, unless
+/// Inputs made from those that are kept for each target, and the number that they are made with, unless
 /// `CANDOUR_FUZZ_INPUTS` and `CANDOUR_FUZZ_SEED` say otherwise.
 const MUTANTS: u32 = 2_000;
 const SEED: u64 = 1;
@@ -32,21 +32,23 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     given.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The seeds of a target, in the order of their names.
-fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/seeds")
-        .join(target);
-    let mut seeds: Vec<_> = fs::read_dir(&dir)
-        .unwrap()
-        .map(|entry| {
+/// The inputs that are kept for a target, in the order of their names: its seeds, and the corpus that
+/// fuzzing with coverage has come to.
+fn kept(target: &str) -> Vec<(String, Vec<u8>)> {
+    let mut kept = Vec::new();
+    for folder in ["seeds", "corpus"] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fuzz")
+            .join(folder)
+            .join(target);
+        for entry in fs::read_dir(&dir).unwrap() {
             let entry = entry.unwrap();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            (name, fs::read(entry.path()).unwrap())
-        })
-        .collect();
-    seeds.sort();
-    seeds
+            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            kept.push((name, fs::read(entry.path()).unwrap()));
+        }
+    }
+    kept.sort();
+    kept
 }
 
 /// Changes an input in one to four places, or crosses it with another.
@@ -91,19 +93,19 @@ fn mutate(random: &mut fastrand::Rng, seed: &[u8], other: &[u8]) -> Vec<u8> {
 }
 
 /// How many inputs a body stood, or the first that broke it.
-fn shake(seeds: &[(String, Vec<u8>)], body: Body, mutants: u32) -> Result<u32, String> {
+fn shake(kept: &[(String, Vec<u8>)], body: Body, mutants: u32) -> Result<u32, String> {
     let stands = |input: &[u8]| catch_unwind(AssertUnwindSafe(|| body(input))).is_ok();
     let mut count = 0;
-    for (name, seed) in seeds {
-        if !stands(seed) {
-            return Err(format!("the seed {name}"));
+    for (name, input) in kept {
+        if !stands(input) {
+            return Err(name.clone());
         }
         count += 1;
     }
     let mut random = fastrand::Rng::with_seed(setting("CANDOUR_FUZZ_SEED", SEED));
     for _ in 0..mutants {
-        let one = &seeds[random.usize(0..seeds.len())].1;
-        let other = &seeds[random.usize(0..seeds.len())].1;
+        let one = &kept[random.usize(0..kept.len())].1;
+        let other = &kept[random.usize(0..kept.len())].1;
         let input = mutate(&mut random, one, other);
         if !stands(&input) {
             return Err(format!("\"{}\"", input.escape_ascii()));
@@ -114,14 +116,14 @@ fn shake(seeds: &[(String, Vec<u8>)], body: Body, mutants: u32) -> Result<u32, S
 }
 
 #[test]
-fn every_parser_of_outside_bytes_stands_its_seeds_and_thousands_of_changes_to_them() {
+fn every_parser_of_outside_bytes_stands_what_is_kept_and_thousands_of_changes_to_it() {
     let mutants = setting("CANDOUR_FUZZ_INPUTS", MUTANTS);
     let mut broken = Vec::new();
     for (target, body) in TARGETS {
-        let seeds = seeds(target);
-        assert!(!seeds.is_empty(), "{target} has no seeds");
-        match shake(&seeds, body, mutants) {
-            Ok(count) => println!("{target}: {count} inputs, {} of them seeds", seeds.len()),
+        let kept = kept(target);
+        assert!(!kept.is_empty(), "{target} has no inputs");
+        match shake(&kept, body, mutants) {
+            Ok(count) => println!("{target}: {count} inputs, {} of them kept", kept.len()),
             Err(input) => broken.push(format!("{target}: {input}")),
         }
     }
@@ -135,6 +137,7 @@ fn a_parser_that_breaks_on_some_input_is_found_and_the_input_is_told() {
     let told = shake(&seeds, broken, MUTANTS).unwrap_err();
     assert!(told.contains("\\xff"), "{told}");
     assert_eq!(shake(&seeds, |_| {}, 10), Ok(11));
+    assert!(catch_unwind(|| targets::control(b"stepdown")).is_err());
 }
 
 #[test]
@@ -145,6 +148,7 @@ fn every_target_has_its_program_and_its_seeds() {
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_owned())
         .collect();
+    programs.retain(|name| name != "control");
     programs.sort();
     assert_eq!(programs, TARGETS.map(|(name, _)| name));
     for (name, _) in TARGETS {

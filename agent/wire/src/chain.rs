@@ -182,6 +182,7 @@ mod tests {
     #[test]
     fn a_head_with_a_number_that_json_cannot_hold_is_refused() {
         let json = |seq: u64| format!(r#"{{"seq":{seq},"digest":"{}"}}"#, head().digest);
+        assert_eq!(MAX_SEQ, 9_007_199_254_740_991);
         let read = serde_json::from_str::<Head>(&json(MAX_SEQ)).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), json(MAX_SEQ));
         assert!(serde_json::from_str::<Head>(&json(MAX_SEQ + 1)).is_err());

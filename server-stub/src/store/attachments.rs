@@ -134,6 +134,25 @@ impl AttachmentDir {
         Ok(Some(bytes))
     }
 
+    /// Says what is wrong with a file that had arrived; reads all of it.
+    pub(super) fn fault(
+        &self,
+        handset: &HandsetId,
+        sha256: &Digest,
+        size: u64,
+    ) -> Option<&'static str> {
+        let read = || {
+            let mut file = File::open(self.whole_path(handset, sha256))?;
+            Ok::<_, io::Error>((file.metadata()?.len(), digest_of(&mut file)?))
+        };
+        match read() {
+            Ok(found) if found == (size, *sha256) => None,
+            Ok(_) => Some("is not what arrived"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some("is missing"),
+            Err(_) => Some("cannot be read"),
+        }
+    }
+
     /// Removes what there is of a file.
     pub(super) fn remove(&self, handset: &HandsetId, sha256: &Digest) -> Result<(), SpoolError> {
         for path in [

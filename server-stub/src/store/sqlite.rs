@@ -13,6 +13,7 @@
 //! damaged log is noticed before it is continued.
 
 mod append;
+mod check;
 mod enrolment;
 mod open;
 mod posture;
@@ -51,6 +52,7 @@ use super::{
     ReinstateOutcome, Reinstatement, RevokeOutcome, Store, StoreError, StoredRecord, UploadError,
 };
 
+pub use check::Report;
 pub use open::OpenError;
 
 /// Writes that may wait. At 500 to a group this is four groups, well under a second.

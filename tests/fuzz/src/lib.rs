@@ -32,3 +32,18 @@ pub const TARGETS: [(&str, Body); 13] = [
     ("server_enrol", server_enrol),
     ("server_http", server_http),
 ];
+
+/// Broken on purpose, behind words that nobody guesses: whoever looks for inputs finds this one only
+/// where each step that leads to it shows.
+pub fn control(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first_chunk() else {
+        return;
+    };
+    if u32::from_le_bytes(*first) == u32::from_le_bytes(*b"step") {
+        let second = rest.first_chunk().map(|word| u32::from_le_bytes(*word));
+        assert!(
+            second != Some(u32::from_le_bytes(*b"down")),
+            "it is broken on purpose"
+        );
+    }
+}

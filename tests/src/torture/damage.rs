@@ -1,58 +1,54 @@
-//! Damage to a phone's files: a bit flips, or a file ends early, at every place of every kind. What
-//! was acknowledged is still there, or the agent says that something is wrong; it never goes on as
-//! if nothing had been.
+//! Damage to files: a bit flips, or a file ends early, at every place of every kind. What was
+//! acknowledged is still there, or somebody is told that something is wrong.
 
+mod dump;
+mod phone;
 mod places;
+mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use candour_core::Config;
 use clap::Parser;
-use fastrand::Rng;
-use serde_json::json;
-use tokio::runtime::Runtime;
+use serde_json::{Value, json};
 
-use self::places::Place;
-use super::facts::Known;
-use super::kill::{LoadedPhone, Witness};
-use super::power_cut::fast_dir;
-use crate::department::Department;
-use crate::handset::Handset;
+pub use self::phone::Victim as PhoneVictim;
+pub use self::places::Place;
+pub use self::server::Victim as ServerVictim;
+use super::power_cut::Side;
 use crate::program::Program;
 
 /// How much is tried.
 #[derive(Debug, Clone, Parser)]
 pub struct Args {
-    /// Places, chosen at random; all where there are fewer.
+    /// Whose files.
+    #[arg(long, value_enum, default_value_t = Side::Both)]
+    pub side: Side,
+    /// Places on each side, chosen at random; all where there are fewer.
     #[arg(long, default_value_t = 20_000)]
     pub places: usize,
     /// Seed.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Leaves out what tells an operator of damage that nothing else notices, `check`: the trial has
+    /// to find that it is missing. The server's side only.
+    #[arg(long)]
+    pub control: bool,
     /// Answers in JSON.
     #[arg(long)]
     pub json: bool,
 }
-
-/// Things that the agent has acknowledged before its files are damaged.
-const FACTS: usize = 80;
 
 /// What came of one kind of damage.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Count {
     /// How often it was done.
     pub places: u64,
-    /// How often it did no harm.
-    pub harmless: u64,
-    /// How often the agent said that something is wrong.
-    pub told: u64,
-    /// How often something was lost without a word. Wrong everywhere but where the damage cannot
-    /// be told from a crash before the last commit was synced.
-    pub silent: u64,
+    /// What came of it, and how often.
+    pub verdicts: BTreeMap<&'static str, u64>,
 }
 
 /// What came of it, by what was damaged.
@@ -60,151 +56,102 @@ pub struct Count {
 pub struct Outcome {
     /// By file and structure.
     pub kinds: BTreeMap<String, Count>,
-    /// The codes by which it was told.
-    pub codes: BTreeMap<String, u64>,
+    /// The words or codes by which it was told.
+    pub words: BTreeMap<String, u64>,
     /// What was lost without a word, and panics.
     pub findings: Vec<String>,
 }
 
-/// A phone whose agent was killed at its work, so that its store has a log.
-pub struct Victim {
-    phone: LoadedPhone,
-    known: Known,
-    config: Config,
-    _department: Department,
+/// What came of damage at one place.
+enum Verdict {
+    /// Nothing.
+    Harmless,
+    /// It was told: where, and in which words.
+    Told(&'static str, String),
+    /// Something is not what it was, and nothing that is kept says what it should be.
+    Unsaid(String),
+    /// Something that was acknowledged is gone or altered, without a word. Wrong everywhere but where
+    /// the damage cannot be told from a crash before the last commit was synced.
+    Silent(String),
 }
 
-impl Victim {
-    /// Lets an agent work and kills it.
-    ///
-    /// # Errors
-    ///
-    /// When it does not work.
-    ///
-    /// # Panics
-    ///
-    /// When the department does not get ready.
-    pub fn make(program: &Program, seed: u64) -> Result<Self, String> {
-        let runtime = Runtime::new().map_err(|error| error.to_string())?;
-        let department = Department::start(program);
-        let witness = Witness::new(seed);
-        let mut phone = runtime.block_on(LoadedPhone::enrol(&department, 0, &witness))?;
-        phone.start(program, seed, 0, false)?;
-        for _ in 0..FACTS {
-            phone.wait_for_a_fact()?;
-        }
-        phone.kill();
-        Ok(Self {
-            known: phone.known(),
-            phone,
-            config: department.config(),
-            _department: department,
+impl Outcome {
+    fn count(&mut self, place: &Place, look: impl FnOnce() -> Verdict) {
+        let looked = catch_unwind(AssertUnwindSafe(look));
+        let count = self.kinds.entry(place.kind.clone()).or_default();
+        count.places += 1;
+        let verdict = match looked {
+            Ok(Verdict::Harmless) => "harmless",
+            Ok(Verdict::Told(by, word)) => {
+                *self.words.entry(format!("{by}: {word}")).or_default() += 1;
+                by
+            }
+            Ok(Verdict::Unsaid(what)) => {
+                *self.words.entry(format!("unsaid: {what}")).or_default() += 1;
+                "unsaid"
+            }
+            Ok(Verdict::Silent(lost)) => {
+                if !place.is_like_a_crash() {
+                    let finding = format!("{place}: lost without a word: {lost}");
+                    self.findings.push(finding);
+                }
+                "silent"
+            }
+            Err(_) => {
+                self.findings.push(format!("{place}: it panicked"));
+                "panicked"
+            }
+        };
+        *count.verdicts.entry(verdict).or_default() += 1;
+    }
+
+    /// How often this came of it, at all places.
+    #[must_use]
+    pub fn times(&self, verdict: &str) -> u64 {
+        let counts = self.kinds.values();
+        counts.filter_map(|count| count.verdicts.get(verdict)).sum()
+    }
+
+    fn to_json(&self, side: Side) -> Value {
+        let kinds = self.kinds.iter();
+        let kinds = kinds.map(|(kind, count)| {
+            json!({ "what": kind, "places": count.places, "came_of_it": count.verdicts })
+        });
+        json!({
+            "side": format!("{side:?}").to_lowercase(),
+            "kinds": kinds.collect::<Vec<_>>(),
+            "words": self.words,
+            "wrong": self.findings.len(),
+            "examples": self.findings.iter().take(EXAMPLES_MAX).collect::<Vec<_>>(),
         })
     }
 
-    /// Damages a copy of the phone at each of these places in turn.
-    ///
-    /// # Errors
-    ///
-    /// When there is no room for copies.
-    pub fn suffer(&self, places: &[Place]) -> Result<Outcome, String> {
-        let mut outcome = Outcome::default();
-        let dir = fast_dir()?;
-        let home = dir.path().join("home");
-        for place in places {
-            copy(&self.phone.home(), &home).map_err(|error| error.to_string())?;
-            place.harm(&home).map_err(|error| error.to_string())?;
-            let looked = catch_unwind(AssertUnwindSafe(|| self.look(&home)));
-            let count = outcome.kinds.entry(place.kind.clone()).or_default();
-            count.places += 1;
-            match looked {
-                Ok(Verdict::Harmless) => count.harmless += 1,
-                Ok(Verdict::Told(codes)) => {
-                    count.told += 1;
-                    for code in codes {
-                        *outcome.codes.entry(code).or_default() += 1;
-                    }
-                }
-                Ok(Verdict::Silent(lost)) => {
-                    count.silent += 1;
-                    if !place.is_like_a_crash() {
-                        let finding = format!("{place}: lost without a word: {lost:?}");
-                        outcome.findings.push(finding);
-                    }
-                }
-                Err(_) => outcome.findings.push(format!("{place}: it panicked")),
-            }
-            fs::remove_dir_all(&home).map_err(|error| error.to_string())?;
-        }
-        Ok(outcome)
-    }
-
-    /// Every place of every file.
-    ///
-    /// # Errors
-    ///
-    /// When a file cannot be read.
-    pub fn places(&self, seed: u64) -> Result<Vec<Place>, String> {
-        let mut rng = Rng::with_seed(seed);
-        let mut places = places::of(&self.phone.home(), &mut rng)?;
-        rng.shuffle(&mut places);
-        Ok(places)
-    }
-
-    fn look(&self, home: &Path) -> Verdict {
-        let agent = match Handset::at(home).try_open(self.config.clone()) {
-            Ok(agent) => agent,
-            Err(error) => return Verdict::Told(vec![error.code().as_str().into()]),
-        };
-        let (status, sent, drafts) = match (agent.status(), agent.sent(), agent.drafts()) {
-            (Ok(status), Ok(sent), Ok(drafts)) => (status, sent, drafts),
-            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
-                return Verdict::Told(vec![error.code().as_str().into()]);
-            }
-        };
-        let codes: Vec<String> = status
-            .problems
-            .into_iter()
-            .map(|problem| problem.code)
-            .filter(|code| !self.usual(code))
+    fn print(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        let verdicts: BTreeSet<&str> = self
+            .kinds
+            .values()
+            .flat_map(|count| count.verdicts.keys().copied())
             .collect();
-        if !codes.is_empty() {
-            return Verdict::Told(codes);
+        write!(out, "{:<44}{:>8}", "what", "places")?;
+        for verdict in &verdicts {
+            write!(out, "{verdict:>12}")?;
         }
-        if sent.iter().any(|item| item.refused.is_some()) {
-            return Verdict::Told(vec!["listed as damaged".into()]);
+        writeln!(out)?;
+        for (kind, count) in &self.kinds {
+            write!(out, "{kind:<44}{:>8}", count.places)?;
+            for verdict in &verdicts {
+                let times = count.verdicts.get(verdict).copied().unwrap_or_default();
+                write!(out, "{times:>12}")?;
+            }
+            writeln!(out)?;
         }
-        let records = self.known.declared.keys().chain(&self.known.queued);
-        let lost_records = records.filter(|id| !sent.iter().any(|item| item.id == **id));
-        let there = |id| {
-            drafts
-                .iter()
-                .any(|(draft, content)| *draft == id && content.is_some())
-        };
-        let lost_drafts = self.known.drafts.keys().filter(|id| !there(**id));
-        let lost: Vec<String> = lost_records
-            .chain(lost_drafts)
-            .map(ToString::to_string)
-            .collect();
-        // What cannot be read is listed as such, and that is a word.
-        if lost.is_empty() || drafts.iter().any(|(_, content)| content.is_none()) {
-            Verdict::Harmless
-        } else {
-            Verdict::Silent(lost)
-        }
-    }
-
-    /// Problems that the phone had before: what lies between it and the department cuts.
-    fn usual(&self, code: &str) -> bool {
-        code == "unreachable"
+        let mut findings = self.findings.iter().take(EXAMPLES_MAX);
+        findings.try_for_each(|finding| writeln!(out, "{finding}"))
     }
 }
 
-enum Verdict {
-    Harmless,
-    Told(Vec<String>),
-    Silent(Vec<String>),
-}
+/// Findings that are printed in full.
+const EXAMPLES_MAX: usize = 20;
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
@@ -226,56 +173,33 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 ///
 /// When something cannot be set up.
 pub fn run(args: &Args) -> Result<bool, String> {
-    let victim = Victim::make(&Program::this()?, args.seed)?;
-    let mut places = victim.places(args.seed)?;
-    places.truncate(args.places);
-    let outcome = victim.suffer(&places)?;
+    let program = Program::this()?;
+    let mut outcomes = Vec::new();
+    if args.side != Side::Server && !args.control {
+        let victim = PhoneVictim::make(&program, args.seed)?;
+        let mut places = victim.places(args.seed)?;
+        places.truncate(args.places);
+        outcomes.push((Side::Agent, victim.suffer(&places)?));
+    }
+    if args.side != Side::Agent {
+        let mut victim = ServerVictim::make(&program)?;
+        let mut places = victim.places(args.seed)?;
+        places.truncate(args.places);
+        outcomes.push((Side::Server, victim.suffer(&places, !args.control)?));
+    }
     let mut out = std::io::stdout();
     let failed = |error: std::io::Error| error.to_string();
     if args.json {
-        let kinds: Vec<_> = outcome
-            .kinds
+        let sides = outcomes
             .iter()
-            .map(|(kind, count)| {
-                json!({
-                    "what": kind,
-                    "places": count.places,
-                    "harmless": count.harmless,
-                    "told": count.told,
-                    "silent": count.silent,
-                })
-            })
-            .collect();
-        let answer = json!({
-            "kinds": kinds,
-            "codes": outcome.codes,
-            "wrong": outcome.findings.len(),
-            "examples": outcome.findings.iter().take(20).collect::<Vec<_>>(),
-        });
-        writeln!(out, "{answer}").map_err(failed)?;
-        return Ok(outcome.findings.is_empty());
+            .map(|(side, outcome)| outcome.to_json(*side));
+        writeln!(out, "{}", Value::from_iter(sides)).map_err(failed)?;
+    } else {
+        for (_, outcome) in &outcomes {
+            outcome.print(&mut out).map_err(failed)?;
+        }
     }
-    writeln!(
-        out,
-        "{:<44}{:>8}{:>10}{:>8}{:>8}",
-        "what", "places", "harmless", "told", "silent"
-    )
-    .map_err(failed)?;
-    for (kind, count) in &outcome.kinds {
-        let Count {
-            places,
-            harmless,
-            told,
-            silent,
-        } = count;
-        writeln!(
-            out,
-            "{kind:<44}{places:>8}{harmless:>10}{told:>8}{silent:>8}"
-        )
-        .map_err(failed)?;
-    }
-    for finding in outcome.findings.iter().take(20) {
-        writeln!(out, "{finding}").map_err(failed)?;
-    }
-    Ok(outcome.findings.is_empty())
+    Ok(outcomes
+        .iter()
+        .all(|(_, outcome)| outcome.findings.is_empty() != args.control))
 }

@@ -5,12 +5,11 @@
 //! see only SQLite's, and would need a way into the product that only a test uses.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::trace::Trace;
-use crate::program::{Program, run};
+use crate::preload;
+use crate::program::Program;
 
 /// The recorder, compiled, and the trace that it writes.
 #[derive(Debug, Clone)]
@@ -27,19 +26,10 @@ impl Recorder {
     ///
     /// When there is no C compiler, or it does not like the recorder.
     pub fn compile(scratch: &Path, root: &Path) -> Result<Self, String> {
-        let source = scratch.join("recorder.c");
-        let library = scratch.join("recorder.so");
-        let failed = |error: io::Error| error.to_string();
-        fs::write(&source, include_str!("../../torture/recorder.c")).map_err(failed)?;
-        let mut compile = Command::new("cc");
-        compile.args(["-shared", "-fPIC", "-O2", "-pthread", "-o"]);
-        compile.arg(&library).arg(&source);
-        let compiled = run(&mut compile, b"");
-        if !compiled.status.success() {
-            return Err(format!("the recorder does not compile: {compiled:?}"));
-        }
+        let source = include_str!("../../torture/recorder.c");
+        let library = preload::compile("recorder", source, scratch)?;
         let trace = scratch.join("trace");
-        fs::write(&trace, []).map_err(failed)?;
+        fs::write(&trace, []).map_err(|error| error.to_string())?;
         Ok(Self {
             library,
             trace,

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use candour_core::agent::{Finding, RecordState};
 use candour_tests::Handset;
-use candour_tests::handset::declare;
+use candour_tests::handset::{declare, draft};
 use candour_tests::program::run;
-use candour_tests::torture::damage::Victim;
+use candour_tests::torture::damage::{PhoneVictim, ServerVictim};
 use candour_wire::Code;
 
 use crate::{department, program};
@@ -146,13 +146,139 @@ async fn a_handset_that_was_wiped_is_another_one_and_needs_another_token() {
 
 #[test]
 fn a_bit_that_flips_anywhere_is_harmless_or_told() {
-    let victim = Victim::make(&program(), 1).unwrap();
+    let victim = PhoneVictim::make(&program(), 1).unwrap();
     let mut places = victim.places(1).unwrap();
     places.truncate(150);
     let outcome = victim.suffer(&places).unwrap();
     assert!(outcome.findings.is_empty(), "{outcome:#?}");
-    let told: u64 = outcome.kinds.values().map(|count| count.told).sum();
-    assert!(told > 0, "{outcome:#?}");
+    assert!(outcome.times("told") > 0, "{outcome:#?}");
+}
+
+#[test]
+fn a_bit_that_flips_anywhere_in_a_departments_data_is_harmless_or_told() {
+    let mut victim = ServerVictim::make(&program()).unwrap();
+    let mut places = victim.places(1).unwrap();
+    places.truncate(80);
+    let outcome = victim.suffer(&places, true).unwrap();
+    assert!(outcome.findings.is_empty(), "{outcome:#?}");
+    for told in ["at start", "by check"] {
+        assert!(outcome.times(told) > 0, "{told}: {outcome:#?}");
+    }
+    places.truncate(30);
+    let unchecked = victim.suffer(&places, false).unwrap();
+    assert!(!unchecked.findings.is_empty(), "{unchecked:#?}");
+}
+
+/// What is done to a store behind the server's back, and what `check` says to it.
+const ALTERATIONS: [(&str, &str); 16] = [
+    (
+        "UPDATE record SET policy = policy + 1 WHERE stream = 'records'",
+        "its row says otherwise than its signed form",
+    ),
+    (
+        "UPDATE record SET sha256 = zeroblob(32) WHERE leaf = 0",
+        "its body is not what was signed",
+    ),
+    (
+        "UPDATE body SET jws = replace(jws, 'A', 'B') WHERE leaf = 0",
+        "its body is not what was signed",
+    ),
+    (
+        "UPDATE body SET salt = zeroblob(16) WHERE leaf = 0",
+        "its leaf is another's",
+    ),
+    ("DELETE FROM body WHERE leaf = 0", "its body is missing"),
+    (
+        "DELETE FROM record WHERE leaf = 0",
+        "1 bodies belong to no record",
+    ),
+    ("UPDATE record SET leaf = 1", "another record has its leaf"),
+    (
+        "UPDATE record SET leaf = leaf + 9",
+        "the log does not reach to its leaf",
+    ),
+    (
+        "UPDATE chain SET seq = seq + 1",
+        "does not end where the store says",
+    ),
+    (
+        "UPDATE log_tile SET hashes = zeroblob(length(hashes)) WHERE level = 0",
+        "is not its entries'",
+    ),
+    (
+        "UPDATE log SET size = size + 1",
+        "a tile of the log is missing",
+    ),
+    (
+        "UPDATE log SET checkpoint = replace(checkpoint, 'time', 'tame')",
+        "is not one that its key has signed",
+    ),
+    (
+        "UPDATE handset SET spki = x'30'",
+        "has another key than its id says",
+    ),
+    (
+        "UPDATE presence SET state = 'absent'",
+        "its apps are counted otherwise than its list has them",
+    ),
+    (
+        "UPDATE inventory SET hash = zeroblob(32)",
+        "its list of apps is not what its records lead to",
+    ),
+    (
+        "UPDATE attachment SET complete = 0",
+        "is not noted as whole",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_finds_where_one_part_of_the_store_contradicts_another() {
+    let department = department();
+    let handset = Handset::enrolled(&department).await;
+    handset.install(&["whatsapp"]);
+    let agent = handset.open(department.config());
+    agent.sync().await.unwrap();
+    agent.scan().unwrap();
+    let mut with_file = draft("see the minutes");
+    let file = agent.attach("minutes.txt", &mut &b"what was agreed"[..]);
+    with_file.attachments.push(file.unwrap());
+    let preview = agent.preview(&with_file).unwrap();
+    agent.declare(preview, None).unwrap();
+    assert!(agent.sync().await.unwrap().received >= 2);
+    let sound = department.command(&["check", "--json"]).succeeded().json();
+    assert_eq!(
+        (&sound["files"], &sound["faults_in_all"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(department.stop().code(), Some(0));
+
+    let store = department.data().join("server.db");
+    let good = std::fs::read(&store).unwrap();
+    let finds = |what: &str, words: &str| {
+        let checked = department.command(&["check"]);
+        assert_eq!(checked.status.code(), Some(1), "{what}: {checked:?}");
+        let said = checked.stdout + &checked.stderr;
+        assert!(said.contains(words), "{what}: {said}");
+    };
+    for (sql, words) in ALTERATIONS {
+        let database = rusqlite::Connection::open(&store).unwrap();
+        assert!(database.execute(sql, ()).unwrap() > 0, "{sql}");
+        drop(database);
+        finds(sql, words);
+        std::fs::write(&store, &good).unwrap();
+    }
+    let attachments = department.data().join("attachments");
+    let dir = attachments.join(handset.identity().handset.as_str());
+    let file = std::fs::read_dir(dir)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    std::fs::write(&file, "something else").unwrap();
+    finds("another file", "is not what arrived");
+    std::fs::remove_file(&file).unwrap();
+    finds("no file", "is missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

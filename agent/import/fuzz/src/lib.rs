@@ -13,8 +13,65 @@ const CHOSEN_MAX: usize = 4;
 /// Most bytes of an attachment that are decoded or inflated.
 const ATTACHMENT_MAX_BYTES: u64 = 1 << 20;
 
+/// A target's body. Says whether the bytes were of its kind, so that others are not kept.
+pub type Body = fn(&[u8]) -> bool;
+
+/// Every target.
+pub const TARGETS: [(&str, Body); 11] = [
+    ("any", any),
+    ("mail", mail),
+    ("meta", meta),
+    ("pasted", pasted),
+    ("signal", signal),
+    ("slack", slack),
+    ("sms", sms),
+    ("teams", teams),
+    ("telegram", telegram),
+    ("whatsapp", whatsapp),
+    ("zip", zip),
+];
+
+/// WhatsApp's text export.
+pub fn whatsapp(bytes: &[u8]) -> bool {
+    single(bytes, Format::WhatsAppText)
+}
+
+/// Signal's own export.
+pub fn signal(bytes: &[u8]) -> bool {
+    single(bytes, Format::Signal)
+}
+
+/// Telegram Desktop's export.
+pub fn telegram(bytes: &[u8]) -> bool {
+    single(bytes, Format::Telegram)
+}
+
+/// The `messages.json` of Skype and Teams.
+pub fn teams(bytes: &[u8]) -> bool {
+    single(bytes, Format::Teams)
+}
+
+/// Text messages, whole and tag by tag.
+pub fn sms(bytes: &[u8]) -> bool {
+    let are = single(bytes, Format::Sms);
+    if are {
+        sms_in_parts(bytes);
+    }
+    are
+}
+
+/// Downloads of Messenger and Instagram, in several files.
+pub fn meta(bytes: &[u8]) -> bool {
+    several(bytes, &[Format::Meta, Format::MessengerEncrypted])
+}
+
+/// A Slack export, in several files.
+pub fn slack(bytes: &[u8]) -> bool {
+    several(bytes, &[Format::Slack])
+}
+
 /// Reads `bytes` in every way that their format has, if it is `format`. Says whether it was.
-pub fn single(bytes: &[u8], format: Format) -> bool {
+fn single(bytes: &[u8], format: Format) -> bool {
     if sniff(bytes) != Some(format) {
         return false;
     }
@@ -24,7 +81,7 @@ pub fn single(bytes: &[u8], format: Format) -> bool {
 
 /// Reads the files in `bytes`, which a NUL separates, together if the first is `formats`' and says
 /// whether it was.
-pub fn several(bytes: &[u8], formats: &[Format]) -> bool {
+fn several(bytes: &[u8], formats: &[Format]) -> bool {
     let files: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
     if !sniff(files[0]).is_some_and(|format| formats.contains(&format)) {
         return false;
@@ -45,7 +102,7 @@ pub fn several(bytes: &[u8], formats: &[Format]) -> bool {
 }
 
 /// Reads `bytes`, whatever they are.
-pub fn any(bytes: &[u8]) {
+pub fn any(bytes: &[u8]) -> bool {
     let listed = conversations(&[bytes], &Options::default());
     let ids: Vec<Option<&str>> = match &listed {
         Ok(list) => list.iter().map(|one| Some(one.id.as_str())).collect(),
@@ -78,6 +135,7 @@ pub fn any(bytes: &[u8]) {
             }
         }
     }
+    true
 }
 
 fn check(bytes: &[u8], chat: &Conversation<'_>) {
@@ -139,7 +197,7 @@ pub fn mail(bytes: &[u8]) -> bool {
 }
 
 /// Reads `bytes` as text that was pasted.
-pub fn pasted(bytes: &[u8]) {
+pub fn pasted(bytes: &[u8]) -> bool {
     for date_order in [None, Some(DateOrder::DayMonthYear)] {
         let options = Options {
             date_order,
@@ -151,6 +209,7 @@ pub fn pasted(bytes: &[u8]) {
             check(bytes, &chat);
         }
     }
+    true
 }
 
 /// Reads a chat text in parts, which must give what reading it whole gives.
@@ -175,7 +234,7 @@ fn in_parts(bytes: &[u8], options: Options<'_>, whole: Option<&Conversation<'_>>
 }
 
 /// Reads an export of text messages tag by tag, which must give what reading it whole gives.
-pub fn sms_in_parts(bytes: &[u8]) {
+fn sms_in_parts(bytes: &[u8]) {
     let whole = conversations(&[bytes], &Options::default()).ok();
     assert_eq!(list_sms(bytes).ok(), whole);
     for one in whole.iter().flatten().take(CHOSEN_MAX) {
@@ -198,9 +257,9 @@ pub fn sms_in_parts(bytes: &[u8]) {
 }
 
 /// Opens `bytes` as an archive, reads its chats and inflates its files.
-pub fn archive(bytes: &[u8]) {
+pub fn zip(bytes: &[u8]) -> bool {
     let Ok(mut export) = Archive::open(Cursor::new(bytes)).and_then(Export::open) else {
-        return;
+        return true;
     };
     let names: Vec<String> = export.entries().iter().map(|e| e.name.clone()).collect();
     let chats = export.chats().len();
@@ -222,4 +281,5 @@ pub fn archive(bytes: &[u8]) {
             }
         }
     }
+    true
 }

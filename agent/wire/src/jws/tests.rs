@@ -194,10 +194,37 @@ fn what_is_too_long_is_neither_signed_nor_read() {
         key.verify(&"A".repeat(MAX_BYTES + 1)),
         Err(JwsError::TooLong)
     );
-    // The header, two dots and the signature leave room for three quarters of the rest.
-    let room = MAX_BYTES - URL_SAFE_NO_PAD.encode(key.header()).len() - 2 - SIGNATURE_CHARS;
-    let longest = vec![0; room / 4 * 3];
-    assert_eq!(key.verify(&key.sign(&longest)), Ok(longest));
+}
+
+#[test]
+fn the_longest_jws_is_signed_and_read_and_one_byte_more_is_not() {
+    let key = TestKey::generate();
+    let encoded = |bytes: usize| (4 * bytes).div_ceil(3);
+    let header = |typ: &str| key.header().replace(TYP, typ);
+    let whole = |typ: &str, payload| {
+        encoded(header(typ).len()) + 1 + encoded(payload) + 1 + SIGNATURE_CHARS
+    };
+    for length in [MAX_BYTES, MAX_BYTES + 1] {
+        // Base64 skips some lengths; types of different lengths make up for that.
+        let near = MAX_BYTES / 4 * 3 - 400..MAX_BYTES / 4 * 3;
+        let (typ, payload) = ["t", "ty", "typ"]
+            .into_iter()
+            .flat_map(|typ| near.clone().map(move |payload| (typ, payload)))
+            .find(|(typ, payload)| whole(typ, *payload) == length)
+            .unwrap();
+        let payload = vec![0; payload];
+        let signed = sign(typ, &payload, &key.public, |message| key.sign_der(message));
+        let jws = key.sign_with_header(&header(typ), &payload);
+        assert_eq!(jws.len(), length);
+        let read = verify(typ, &jws, &key.public);
+        if length == MAX_BYTES {
+            assert_eq!(signed.unwrap().len(), length);
+            assert_eq!(read, Ok(payload));
+        } else {
+            assert_eq!(signed, Err(SignError::TooLong));
+            assert_eq!(read, Err(JwsError::TooLong));
+        }
+    }
 }
 
 #[test]

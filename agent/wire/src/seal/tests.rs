@@ -189,6 +189,57 @@ fn another_key_or_suite_or_any_change_does_not_open() {
 }
 
 #[test]
+fn each_seal_draws_its_own_randomness() {
+    let key = RecordsPrivateKey::generate();
+    let handset = HandsetId::derive(b"key");
+    let context = SealContext {
+        id: record(1),
+        handset: &handset,
+        kind: Kind::Declaration,
+    };
+    for suite in SUITES {
+        let public = key.public_key(suite);
+        let [one, other] = [(); 2].map(|()| seal(&public, &context, b"the same").unwrap());
+        assert_ne!(one.enc, other.enc);
+        assert_ne!(one.ct, other.ct);
+    }
+    let mut longs: Vec<u64> = (0..8).map(|_| SystemRng.try_next_u64().unwrap()).collect();
+    let mut shorts: Vec<u32> = (0..8).map(|_| SystemRng.try_next_u32().unwrap()).collect();
+    longs.sort_unstable();
+    longs.dedup();
+    shorts.sort_unstable();
+    shorts.dedup();
+    // That two of eight are the same happens once in 150 million runs.
+    assert_eq!((longs.len(), shorts.len()), (8, 8));
+}
+
+#[test]
+fn what_the_key_schedule_is_bound_to_is_spelled_out() {
+    let key = RecordsPrivateKey::generate();
+    let handset = HandsetId::derive(b"key");
+    let context = SealContext {
+        id: record(1),
+        handset: &handset,
+        kind: Kind::Declaration,
+    };
+    let sealed = seal(
+        &key.public_key(Suite::XWingAes256Gcm),
+        &context,
+        b"what was said",
+    )
+    .unwrap();
+    let opens = |info: &str| {
+        // EXPOSE: the key is the test's own.
+        let seed = key.seed().expose();
+        let (enc, ct) = (&sealed.enc, &sealed.ct);
+        hpke_open::<XWing, AesGcm256>(seed, info.as_bytes(), &context.aad(), enc, ct).is_ok()
+    };
+    assert!(opens(&format!("candour/seal/v1\n{}", key.id())));
+    assert!(!opens(&format!("candour/seal/v2\n{}", key.id())));
+    assert!(!opens(""));
+}
+
+#[test]
 fn short_messages_cannot_be_told_apart_by_their_length() {
     let key = RecordsPrivateKey::generate().public_key(SUITES[0]);
     let handset = HandsetId::derive(b"key");

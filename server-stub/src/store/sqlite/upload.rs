@@ -181,7 +181,7 @@ impl SqliteStore {
     }
 
     /// Works on the files on a blocking thread.
-    async fn on_files<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(super) async fn on_files<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&AttachmentDir) -> Result<T, SpoolError> + Send + 'static,
         T: Send + 'static,

@@ -1,6 +1,7 @@
-//! Where files can be damaged: every field of SQLite's headers, every kind of page, every frame of
-//! the write-ahead log, and the files beside the store.
+//! Where files can be damaged: every field of SQLite's headers, every page of every kind, every frame
+//! of the write-ahead log, and the files beside the store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -8,11 +9,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use fastrand::Rng;
+use rusqlite::Connection;
 
 /// One way to damage one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file, below the home.
+    /// The file, below the home or the data directory.
     pub file: String,
     /// What is damaged, for the table.
     pub kind: String,
@@ -58,9 +60,9 @@ impl Place {
         self.kind.ends_with(LIKE_A_CRASH)
     }
 
-    /// Does it.
-    pub(super) fn harm(&self, home: &Path) -> io::Result<()> {
-        let path = home.join(&self.file);
+    /// Does it to a copy.
+    pub(super) fn harm(&self, root: &Path) -> io::Result<()> {
+        let path = root.join(&self.file);
         if self.harm == Harm::Gone {
             return fs::remove_file(path);
         }
@@ -85,73 +87,160 @@ impl fmt::Display for Place {
 }
 
 /// Every place of a home's files; bits are chosen at random.
-pub(super) fn of(home: &Path, rng: &mut Rng) -> Result<Vec<Place>, String> {
+pub(super) fn of_phone(home: &Path, rng: &mut Rng) -> Result<Vec<Place>, String> {
     let mut places = Vec::new();
-    let read = |name: &str| fs::read(home.join(name)).map_err(|error| format!("{name}: {error}"));
-    let database = read("agent.db")?;
-    let page = database
-        .get(16..18)
-        .map_or(0, |size| u64::from(u16::from_be_bytes([size[0], size[1]])));
-    let page = if page < 512 { 4096 } else { page };
-    of_database(&database, page, rng, &mut places);
-    of_log(&read("agent.db-wal")?, page, rng, &mut places);
-    let mut others = vec!["identity.json".to_owned(), "policy.jws".to_owned()];
-    for dir in ["keys", "attachments"] {
-        for entry in fs::read_dir(home.join(dir)).map_err(|error| error.to_string())? {
-            let name = entry.map_err(|error| error.to_string())?.file_name();
-            others.push(format!("{dir}/{}", name.to_string_lossy()));
-        }
-    }
-    for name in others {
-        let length = read(&name)?.len() as u64;
-        for number in 0..length.min(150) {
-            let at = number * length / length.min(150);
-            places.push(Place::new(&name, "a bit", Harm::Flip(at, rng.u8(..8))));
-        }
-        for cut in [0, 1, length / 2, length.saturating_sub(1)] {
-            places.push(Place::new(&name, "cut", Harm::Cut(cut)));
-        }
-        places.push(Place::new(&name, "gone", Harm::Gone));
-    }
-    Ok(places)
-}
-
-fn of_database(bytes: &[u8], page: u64, rng: &mut Rng, places: &mut Vec<Place>) {
-    const FILE: &str = "agent.db";
-    for at in 0..HEADER_BYTES {
-        places.push(Place::new(FILE, "header", Harm::Flip(at, rng.u8(..8))));
-    }
-    let length = bytes.len() as u64;
-    for start in (0..length).step_by(usize::try_from(page).unwrap_or(4096)) {
-        let first = if start == 0 { HEADER_BYTES } else { start };
-        let kind = match usize::try_from(first).ok().and_then(|at| bytes.get(at)) {
+    let kind = |_, first| {
+        match first {
             Some(2) => "interior page of an index",
             Some(5) => "interior page of a table",
             Some(10) => "leaf page of an index",
             Some(13) => "leaf page of a table",
             _ => "overflow or free page",
-        };
+        }
+        .to_owned()
+    };
+    of_store(home, "agent.db", kind, rng, &mut places)?;
+    let mut others = vec!["identity.json".to_owned(), "policy.jws".to_owned()];
+    others.extend(files_of(home, "keys")?);
+    others.extend(files_of(home, "attachments")?);
+    of_files(home, &others, rng, &mut places)?;
+    Ok(places)
+}
+
+/// Every place of the files that a server reads; bits are chosen at random. The records key is not
+/// the server's, and the phones' settings are only printed by it.
+pub(super) fn of_server(data: &Path, rng: &mut Rng) -> Result<Vec<Place>, String> {
+    let mut places = Vec::new();
+    let names = names_of_pages(&data.join("server.db")).map_err(|error| error.to_string())?;
+    let kind = |number, _| {
+        let name = names.get(&number).map_or("free page", String::as_str);
+        name.to_owned()
+    };
+    of_store(data, "server.db", kind, rng, &mut places)?;
+    let mut others: Vec<String> = [
+        "config.toml",
+        "ca.pem",
+        "ca.key",
+        "server.pem",
+        "policy.key",
+        "log.key",
+    ]
+    .map(str::to_owned)
+    .into();
+    for dir in ["policy", "attachments"] {
+        for below in files_of(data, dir)? {
+            others.extend(files_of(data, &below)?);
+        }
+    }
+    of_files(data, &others, rng, &mut places)?;
+    Ok(places)
+}
+
+/// What each page of a database belongs to, by its number from 1. A log beside it does not count.
+fn names_of_pages(path: &Path) -> Result<BTreeMap<u64, String>, Box<dyn std::error::Error>> {
+    let dir = tempfile::tempdir()?;
+    let alone = dir.path().join("alone.db");
+    fs::copy(path, &alone)?;
+    let db = Connection::open(alone)?;
+    let mut statement = db.prepare(
+        "SELECT pageno, pagetype, CASE WHEN type = 'index' THEN 'an index' ELSE dbstat.name END
+         FROM dbstat LEFT JOIN sqlite_schema USING (name)",
+    )?;
+    let named = statement.query_map((), |row| {
+        let (number, kind, name): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok((number.unsigned_abs(), format!("{kind} page of {name}")))
+    })?;
+    Ok(named.collect::<Result<_, _>>()?)
+}
+
+/// What is in a directory, with its name before.
+fn files_of(root: &Path, dir: &str) -> Result<Vec<String>, String> {
+    let failed = |error: io::Error| format!("{dir}: {error}");
+    let entries = fs::read_dir(root.join(dir)).map_err(failed)?;
+    let names = entries.map(|entry| {
+        let name = entry.map_err(failed)?.file_name();
+        Ok(format!("{dir}/{}", name.to_string_lossy()))
+    });
+    names.collect()
+}
+
+fn of_files(
+    root: &Path,
+    names: &[String],
+    rng: &mut Rng,
+    places: &mut Vec<Place>,
+) -> Result<(), String> {
+    for name in names {
+        let length = fs::metadata(root.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        let length = length.len();
+        for number in 0..length.min(150) {
+            let at = number * length / length.min(150);
+            places.push(Place::new(name, "a bit", Harm::Flip(at, rng.u8(..8))));
+        }
+        for cut in [0, 1, length / 2, length.saturating_sub(1)] {
+            places.push(Place::new(name, "cut", Harm::Cut(cut)));
+        }
+        places.push(Place::new(name, "gone", Harm::Gone));
+    }
+    Ok(())
+}
+
+/// A database and its log. `kind` says what a page is by its number and its first byte.
+fn of_store(
+    root: &Path,
+    name: &str,
+    kind: impl Fn(u64, Option<u8>) -> String,
+    rng: &mut Rng,
+    places: &mut Vec<Place>,
+) -> Result<(), String> {
+    let read = |name: &str| fs::read(root.join(name)).map_err(|error| format!("{name}: {error}"));
+    let database = read(name)?;
+    let page = database
+        .get(16..18)
+        .map_or(0, |size| u64::from(u16::from_be_bytes([size[0], size[1]])));
+    let page = if page < 512 { 4096 } else { page };
+    of_database(name, &database, page, kind, rng, places);
+    let log = format!("{name}-wal");
+    of_log(&log, &read(&log)?, page, rng, places);
+    Ok(())
+}
+
+fn of_database(
+    file: &str,
+    bytes: &[u8],
+    page: u64,
+    kind: impl Fn(u64, Option<u8>) -> String,
+    rng: &mut Rng,
+    places: &mut Vec<Place>,
+) {
+    for at in 0..HEADER_BYTES {
+        places.push(Place::new(file, "header", Harm::Flip(at, rng.u8(..8))));
+    }
+    let length = bytes.len() as u64;
+    for start in (0..length).step_by(usize::try_from(page).unwrap_or(4096)) {
+        let first = if start == 0 { HEADER_BYTES } else { start };
+        let at = usize::try_from(first).unwrap_or(usize::MAX);
+        let kind = kind(start / page + 1, bytes.get(at).copied());
         let head = (first..first + 16).filter(|at| *at < length);
         let within = (0..IN_PAGE).map(|_| rng.u64(first..(start + page).min(length)));
         for at in head.chain(within.collect::<Vec<_>>()) {
-            places.push(Place::new(FILE, kind, Harm::Flip(at, rng.u8(..8))));
+            places.push(Place::new(file, &kind, Harm::Flip(at, rng.u8(..8))));
         }
-        places.push(Place::new(FILE, "cut at a page", Harm::Cut(start)));
+        places.push(Place::new(file, "cut at a page", Harm::Cut(start)));
         places.push(Place::new(
-            FILE,
+            file,
             "cut in a page",
             Harm::Cut((start + page / 3).min(length)),
         ));
     }
-    places.push(Place::new(FILE, "gone", Harm::Gone));
+    places.push(Place::new(file, "gone", Harm::Gone));
 }
 
 /// What damage to the log's last transaction is called. It looks exactly like a crash before that
 /// transaction was synced, and so does a log that was cut off.
 pub(super) const LIKE_A_CRASH: &str = "like a crash in the last commit";
 
-fn of_log(bytes: &[u8], page: u64, rng: &mut Rng, places: &mut Vec<Place>) {
-    const FILE: &str = "agent.db-wal";
+fn of_log(file: &str, bytes: &[u8], page: u64, rng: &mut Rng, places: &mut Vec<Place>) {
     let length = bytes.len() as u64;
     let frame = FRAME_HEADER_BYTES + page;
     let commits = |start: u64| {
@@ -180,12 +269,12 @@ fn of_log(bytes: &[u8], page: u64, rng: &mut Rng, places: &mut Vec<Place>) {
         .nth(1)
         .map_or(LOG_HEADER_BYTES, |start| start + frame);
     for start in &starts {
-        places.push(Place::new(FILE, LIKE_A_CRASH, Harm::Cut(*start)));
-        places.push(Place::new(FILE, LIKE_A_CRASH, Harm::Cut(start + frame / 2)));
+        places.push(Place::new(file, LIKE_A_CRASH, Harm::Cut(*start)));
+        places.push(Place::new(file, LIKE_A_CRASH, Harm::Cut(start + frame / 2)));
     }
     for at in 0..LOG_HEADER_BYTES.min(length) {
         places.push(Place::new(
-            FILE,
+            file,
             "header of the log",
             Harm::Flip(at, rng.u8(..8)),
         ));
@@ -200,12 +289,12 @@ fn of_log(bytes: &[u8], page: u64, rng: &mut Rng, places: &mut Vec<Place>) {
             } else {
                 kind("header of a frame")
             };
-            places.push(Place::new(FILE, kind, flip));
+            places.push(Place::new(file, kind, flip));
         }
         for _ in 0..IN_PAGE {
             let at = rng.u64(start + FRAME_HEADER_BYTES..start + frame);
             let flip = Harm::Flip(at, rng.u8(..8));
-            places.push(Place::new(FILE, kind("page of a frame"), flip));
+            places.push(Place::new(file, kind("page of a frame"), flip));
         }
     }
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
 
 use candour_core::agent::{Finding, RecordState};
-use candour_wire::{RecordId, Sensitive};
+use candour_wire::{Code, RecordId, Sensitive};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,6 +21,9 @@ use crate::program::Program;
 use crate::torture::facts::{Fact, Known};
 use crate::torture::phone_check::Findings;
 use crate::wait::DEADLINE;
+
+/// The server's own window for counting a phone's requests.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// A phone, and what lies between it and the department.
 pub(in crate::torture) struct LoadedPhone {
@@ -184,13 +188,32 @@ impl LoadedPhone {
             Err(error) => return vec![format!("the agent does not open: {error:?}")],
         };
         let mut found = Findings::new();
-        match agent.sync().await {
-            Ok(report) if report.failure.is_none() => {}
-            outcome => found.push(format!("it does not sync: {outcome:?}")),
+        // What has piled up is more than the server takes from one phone in a minute.
+        loop {
+            let failure = match agent.sync().await {
+                Ok(report) => report.failure,
+                Err(error) => {
+                    found.push(format!("it does not sync: {error:?}"));
+                    break;
+                }
+            };
+            match failure {
+                None => break,
+                Some(failure) if failure.code == Code::TooManyRequests => {
+                    tokio::time::sleep(failure.retry_after.unwrap_or(A_MINUTE)).await;
+                }
+                Some(failure) => {
+                    found.push(format!("it does not sync: {failure:?}"));
+                    break;
+                }
+            }
         }
         for item in agent.sent().unwrap_or_default() {
             if item.state != RecordState::Received {
-                found.push(format!("it has no receipt: {item:?}"));
+                found.push(format!(
+                    "it has no receipt: {} is {:?}",
+                    item.id, item.state
+                ));
             }
         }
         for receipt in agent.verify(None).unwrap_or_default() {

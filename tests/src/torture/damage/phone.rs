@@ -1,0 +1,140 @@
+//! A phone's files. What was acknowledged is still there, or the agent says that something is
+//! wrong; it never goes on as if nothing had been.
+
+use std::fs;
+use std::path::Path;
+
+use candour_core::Config;
+use fastrand::Rng;
+use tokio::runtime::Runtime;
+
+use super::places::{self, Place};
+use super::{Outcome, Verdict, copy};
+use crate::department::Department;
+use crate::handset::Handset;
+use crate::program::Program;
+use crate::torture::facts::Known;
+use crate::torture::kill::{LoadedPhone, Witness};
+use crate::torture::power_cut::fast_dir;
+
+/// Things that the agent has acknowledged before its files are damaged.
+const FACTS: usize = 80;
+
+/// A phone whose agent was killed at its work, so that its store has a log.
+pub struct Victim {
+    phone: LoadedPhone,
+    known: Known,
+    config: Config,
+    _department: Department,
+}
+
+impl Victim {
+    /// Lets an agent work and kills it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not work.
+    ///
+    /// # Panics
+    ///
+    /// When the department does not get ready.
+    pub fn make(program: &Program, seed: u64) -> Result<Self, String> {
+        let runtime = Runtime::new().map_err(|error| error.to_string())?;
+        let department = Department::start(program);
+        let witness = Witness::new(seed);
+        let mut phone = runtime.block_on(LoadedPhone::enrol(&department, 0, &witness))?;
+        phone.start(program, seed, 0, false)?;
+        for _ in 0..FACTS {
+            phone.wait_for_a_fact()?;
+        }
+        phone.kill();
+        Ok(Self {
+            known: phone.known(),
+            phone,
+            config: department.config(),
+            _department: department,
+        })
+    }
+
+    /// Damages a copy of the phone at each of these places in turn.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for copies.
+    pub fn suffer(&self, places: &[Place]) -> Result<Outcome, String> {
+        let mut outcome = Outcome::default();
+        let dir = fast_dir()?;
+        let home = dir.path().join("home");
+        for place in places {
+            copy(&self.phone.home(), &home).map_err(|error| error.to_string())?;
+            place.harm(&home).map_err(|error| error.to_string())?;
+            outcome.count(place, || self.look(&home));
+            fs::remove_dir_all(&home).map_err(|error| error.to_string())?;
+        }
+        Ok(outcome)
+    }
+
+    /// Every place of every file.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    pub fn places(&self, seed: u64) -> Result<Vec<Place>, String> {
+        let mut rng = Rng::with_seed(seed);
+        let mut places = places::of_phone(&self.phone.home(), &mut rng)?;
+        rng.shuffle(&mut places);
+        Ok(places)
+    }
+
+    fn look(&self, home: &Path) -> Verdict {
+        let agent = match Handset::at(home).try_open(self.config.clone()) {
+            Ok(agent) => agent,
+            Err(error) => return told(error.code().as_str()),
+        };
+        let (status, sent, drafts) = match (agent.status(), agent.sent(), agent.drafts()) {
+            (Ok(status), Ok(sent), Ok(drafts)) => (status, sent, drafts),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                return told(error.code().as_str());
+            }
+        };
+        let codes: Vec<String> = status
+            .problems
+            .into_iter()
+            .map(|problem| problem.code)
+            .filter(|code| !self.usual(code))
+            .collect();
+        if !codes.is_empty() {
+            return Verdict::Told("told", codes.join(", "));
+        }
+        if sent.iter().any(|item| item.refused.is_some()) {
+            return told("listed as damaged");
+        }
+        let records = self.known.declared.keys().chain(&self.known.queued);
+        let lost_records = records.filter(|id| !sent.iter().any(|item| item.id == **id));
+        let there = |id| {
+            drafts
+                .iter()
+                .any(|(draft, content)| *draft == id && content.is_some())
+        };
+        let lost_drafts = self.known.drafts.keys().filter(|id| !there(**id));
+        let lost: Vec<String> = lost_records
+            .chain(lost_drafts)
+            .map(ToString::to_string)
+            .collect();
+        // What cannot be read is listed as such, and that is a word.
+        if lost.is_empty() || drafts.iter().any(|(_, content)| content.is_none()) {
+            Verdict::Harmless
+        } else {
+            Verdict::Silent(lost.join(", "))
+        }
+    }
+
+    /// Problems that the phone had before: what lies between it and the department cuts.
+    fn usual(&self, code: &str) -> bool {
+        code == "unreachable"
+    }
+}
+
+fn told(code: &str) -> Verdict {
+    Verdict::Told("told", code.to_owned())
+}
