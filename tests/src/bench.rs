@@ -6,15 +6,15 @@
 
 mod agent;
 mod door;
-mod exchange;
+pub(crate) mod exchange;
 mod ingest;
-mod load;
+pub(crate) mod load;
 mod log;
 mod memory;
 mod outbox;
 mod reference;
 mod report;
-mod usage;
+pub(crate) mod usage;
 
 use std::ffi::OsString;
 use std::io::Write as _;
