@@ -38,6 +38,8 @@ struct State {
     policy: Option<Arc<[u8]>>,
     /// Before this it has resolved not to come again, after a sync that failed.
     not_before: Option<Timestamp>,
+    /// Until when the server asked to be left alone, the last time it was asked anything.
+    asked: Option<Timestamp>,
 }
 
 impl Phone {
@@ -57,6 +59,7 @@ impl Phone {
                 identity: None,
                 policy: None,
                 not_before: None,
+                asked: None,
             }),
         }
     }
@@ -90,6 +93,15 @@ impl Phone {
 
     pub(super) fn set_not_before(&self, time: Option<Timestamp>) {
         self.state().not_before = time;
+    }
+
+    /// Until when the server has asked to be left alone.
+    pub(super) fn asked(&self) -> Option<Timestamp> {
+        self.state().asked
+    }
+
+    pub(super) fn set_asked(&self, until: Option<Timestamp>) {
+        self.state().asked = until;
     }
 
     /// Puts a certificate on the phone.

@@ -8,7 +8,6 @@ use candour_core::{Agent, AgentError};
 use candour_wire::Code;
 use jiff::Timestamp;
 
-use super::clock::after;
 use super::phone::Phone;
 use super::tally::{Sums, Tally};
 use super::world::World;
@@ -114,7 +113,7 @@ impl Phone {
                 Sums::note(&mut sums.took, took);
             }
         }
-        self.judge(world, &report, tally);
+        self.judge(&report, tally);
         Ok(Woken {
             next,
             synced: true,
@@ -124,7 +123,7 @@ impl Phone {
     }
 
     /// Whether a sync kept to the rules, and when the next one may come.
-    fn judge(&self, world: &World, report: &SyncReport, tally: &Tally) {
+    fn judge(&self, report: &SyncReport, tally: &Tally) {
         if let Some(refused) = report.quarantined.first() {
             let detail = format!("phone {}: {}", self.number, refused.code);
             tally.broken("a record was set aside", detail);
@@ -151,9 +150,10 @@ impl Phone {
             }
             _ => {}
         }
-        let asked = after(world.clock.now(), failure.retry_after.unwrap_or_default());
-        // The clock has gone on since the agent looked at it.
-        if after(report.next_attempt, PATIENCE) < asked {
+        if self
+            .asked()
+            .is_some_and(|until| report.next_attempt < until)
+        {
             tally.broken("Retry-After is not kept to", said());
         }
         self.set_not_before(Some(report.next_attempt));
@@ -172,6 +172,3 @@ impl Phone {
         Ok(())
     }
 }
-
-/// How much later than the agent this looks at the clock, at most.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use candour_core::Config;
@@ -12,7 +13,7 @@ use candour_core::ports::{
 };
 use candour_wire::log::LogVerifier;
 
-use super::clock::FleetClock;
+use super::clock::{FleetClock, after};
 use super::office::Office;
 use super::phone::Phone;
 use super::shelves::Shelves;
@@ -210,7 +211,13 @@ impl Transport for Line {
             count(&self.traffic.early, 1);
         }
         let sent = request_bytes(&request);
+        self.phone.set_asked(None);
         let response = self.inner.send(request).await?;
+        let asked = response
+            .header("retry-after")
+            .and_then(|asked| asked.parse().ok());
+        let until = asked.map(|seconds| after(self.clock.now(), Duration::from_secs(seconds)));
+        self.phone.set_asked(until);
         if count(&self.asked, 1) == 0 {
             count(&self.traffic.connections, 1);
         }
