@@ -78,9 +78,24 @@ struct Common {
     /// Where the data is, until the end; the system's place for temporary files unless given.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Program that the server is; this one unless given.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// For programs instead of people.
     #[arg(long)]
     json: bool,
+}
+
+impl Common {
+    fn program(&self) -> Result<Program, Problem> {
+        match &self.program {
+            None => Ok(Program::this()?),
+            Some(path) => {
+                let path = path.to_str().ok_or("the server's path is not text")?;
+                Ok(Program::new(path))
+            }
+        }
+    }
 }
 
 /// What is broken on purpose.
@@ -129,12 +144,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 impl Scenario {
     fn run(&self) -> Result<(Report, bool), Problem> {
-        let program = Program::this()?;
         let runtime = runtime()?;
         Ok(match self {
-            Self::Herd(args) => (herd::run(&program, &runtime, args)?, args.common.json),
-            Self::Outage(args) => (outage::run(&program, &runtime, args)?, args.common.json),
-            Self::Week(args) => (week::run(&program, &runtime, args)?, args.common.json),
+            Self::Herd(args) => (herd::run(&runtime, args)?, args.common.json),
+            Self::Outage(args) => (outage::run(&runtime, args)?, args.common.json),
+            Self::Week(args) => (week::run(&runtime, args)?, args.common.json),
         })
     }
 }

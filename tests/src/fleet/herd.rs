@@ -15,11 +15,10 @@ use super::phone::Phone;
 use super::report::Report;
 use super::tally::{Sums, Tally};
 use super::wake::Call;
-use super::watch::Watch;
+use super::watch::{Idle, Watch};
 use super::world::Way;
 use super::{Common, Control, Problem, look};
 use crate::department;
-use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,7 +33,7 @@ pub(super) struct Args {
     give_up: u32,
 }
 
-pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
+pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
     let common = &args.common;
     let name = match args.within {
         Some(seconds) => format!("herd: {} phones within {seconds} s", common.handsets),
@@ -45,7 +44,7 @@ pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<R
     };
     let mut report = Report::begin(name, common.seed);
     let tally = Arc::new(Tally::default());
-    let mut fleet = Fleet::found(program, common)?;
+    let mut fleet = Fleet::found(common)?;
     fleet.stop_server()?;
     let yesterday = ago(Duration::from_hours(1));
     fleet.enrol_in_bulk(runtime, (yesterday, yesterday), &tally)?;
@@ -54,9 +53,11 @@ pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<R
     fleet.stop_server()?;
     let stage = Stage::set(&fleet, common, &mut report)?;
     fleet.department.restart_in_place();
+    let idle = Idle::begin(&fleet.department);
 
     fleet.world.clock.stand_at(ago(Duration::ZERO));
     let noticed = fleet.notice(runtime)?;
+    let idle = idle.each_second();
     let behind = fleet.world.clock.run_on();
     let nine = fleet.world.clock.now();
     let plan: Vec<_> = match args.within {
@@ -84,7 +85,7 @@ pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<R
         &mut fleet,
         runtime,
         (plan, nine, give_up),
-        noticed.records,
+        (noticed.records, idle),
         &mut report,
     )?;
     Ok(report)
@@ -193,7 +194,7 @@ impl Stage {
         fleet: &mut Fleet,
         runtime: &Runtime,
         (plan, begin, give_up): Plan,
-        queued: u64,
+        (queued, idle): (u64, f64),
         report: &mut Report,
     ) -> Result<(), Problem> {
         let tally = Arc::new(Tally::default());
@@ -212,7 +213,7 @@ impl Stage {
             "s",
         );
         let served = watch.end(&fleet.department, runtime);
-        report.served(&served, received);
+        report.served(&served, idle, received);
         let wire = fleet.wire.bytes(passed);
         report.figure("connections", to_f64(passed.connections), "");
         report.figure(
@@ -256,7 +257,7 @@ struct Drained {
 }
 
 /// Phones that are awake at once at most: the process has 20,000 files on a usual system.
-const AWAKE_MAX: usize = 8_192;
+const AWAKE_MAX: usize = 6_000;
 
 impl Fleet {
     /// Follows every phone until it has delivered everything, or wants to come again too late.

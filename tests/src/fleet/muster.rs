@@ -27,7 +27,6 @@ use super::world::{Counted, Way, World};
 use super::{Common, Problem};
 use crate::bench::exchange::Counter;
 use crate::department::{self, Department};
-use crate::program::Program;
 
 /// A department and its phones.
 pub(super) struct Fleet {
@@ -66,11 +65,11 @@ const PLATOON: usize = 512;
 
 impl Fleet {
     /// Sets up the department, with no phone enrolled. Its server runs.
-    pub(super) fn found(program: &Program, common: &Common) -> Result<Self, Problem> {
+    pub(super) fn found(common: &Common) -> Result<Self, Problem> {
         let dir = scratch(common.dir.as_deref())?;
         // All phones have one address here, and a limit for each address would be the only one
         // that they meet.
-        let program = program.with_env([(
+        let program = common.program()?.with_env([(
             "CANDOUR_SERVER_STRANGERS_PER_ADDRESS",
             std::ffi::OsStr::new(STRANGERS_MAX),
         )]);

@@ -1,8 +1,8 @@
-//! The server is gone for a while, and everybody has something to send.
+//! The server cannot be reached for a while, and everybody has something to send.
 //!
 //! The outage is lived through in simulated time: what a phone does while nobody answers is to try,
-//! fail and wait as long as the agent says. When the server is back, time is real: the phones come
-//! when they had resolved to.
+//! fail and wait as long as the agent says. The server has just started meanwhile and waits. When
+//! the way there is open again, time is real: the phones come when they had resolved to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use super::muster::{Fleet, bar, to_f64};
 use super::report::Report;
 use super::tally::Tally;
 use super::wake::Call;
+use super::watch::Idle;
 use super::world::Way;
 use super::{Common, Problem};
 use crate::department;
-use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,13 +34,13 @@ pub(super) struct Args {
     give_up: u32,
 }
 
-pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
+pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
     let common = &args.common;
     let minutes = args.minutes;
     let name = format!("outage: {} phones after {minutes} min", common.handsets);
     let mut report = Report::begin(name, common.seed);
     let tally = Arc::new(Tally::default());
-    let mut fleet = Fleet::found(program, common)?;
+    let mut fleet = Fleet::found(common)?;
     fleet.stop_server()?;
     let length = Duration::from_secs(60) * minutes;
     let before = ago(length + Duration::from_hours(1));
@@ -49,11 +49,14 @@ pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<R
     fleet.enrol_by_est(runtime, &tally)?;
     fleet.stop_server()?;
     let stage = Stage::set(&fleet, common, &mut report)?;
+    fleet.department.restart_in_place();
+    let idle = Idle::begin(&fleet.department);
 
     // It ends about when the simulation of it is done.
     let end = after(department::now(), LIVED_THROUGH_EACH * common.handsets);
     let begin = end.saturating_sub(jiff::SignedDuration::try_from(length)?)?;
     fleet.world.clock.stand_at(begin);
+    fleet.world.set_way(Way::Cut);
     let noticed = fleet.notice(runtime)?;
     let tried = Arc::new(Tally::default());
     let plan = runtime.block_on(fleet.live_through(&noticed.next, end, &tried))?;
@@ -64,7 +67,7 @@ pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<R
         "",
     );
 
-    fleet.department.restart_in_place();
+    let idle = idle.each_second();
     let behind = fleet.world.clock.run_on();
     report.figure(
         "phones' clocks behind the server's",
@@ -77,7 +80,7 @@ pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<R
         &mut fleet,
         runtime,
         (plan, back, give_up),
-        noticed.records,
+        (noticed.records, idle),
         &mut report,
     )?;
     Ok(report)
@@ -94,7 +97,6 @@ impl Fleet {
         end: Timestamp,
         tally: &Arc<Tally>,
     ) -> Result<Vec<(Timestamp, Call)>, Problem> {
-        self.world.set_way(Way::Cut);
         let mut calendar = Calendar::default();
         for (phone, next) in self.phones.iter().zip(next) {
             calendar.put(*next, phone.number);

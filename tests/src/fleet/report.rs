@@ -91,11 +91,14 @@ impl Report {
         self.broken.append(&mut sums.findings());
     }
 
-    /// What it cost the server.
-    pub(super) fn served(&mut self, served: &Served, received: u64) {
+    /// What it cost the server beside what it uses in a second while nobody asks it anything.
+    pub(super) fn served(&mut self, served: &Served, idle: f64, received: u64) {
         let handshakes = served.gateway_total("handshakes_total", &["handset", "ok"]);
-        let cpu = served.processor_seconds;
-        self.figure("server: processor time", cpu, "s");
+        let all = served.processor_seconds;
+        let cpu = all - (idle * served.wall_seconds).min(all);
+        self.figure("server: processor time", all, "s");
+        self.figure("… of each second while it is idle", idle * 1e3, "ms");
+        self.figure("… without that", cpu, "s");
         self.figure("… a record", cpu * 1e6 / to_f64(received.max(1)), "µs");
         self.figure("… a handshake", cpu * 1e6 / to_f64(handshakes.max(1)), "µs");
         self.figure("server: memory before", served.resident_before_mb, "MB");

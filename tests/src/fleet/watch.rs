@@ -15,9 +15,25 @@ pub(super) struct Watch {
     gateway: BTreeMap<String, u64>,
 }
 
+/// A server that nobody asks anything.
+pub(super) struct Idle(Stretch);
+
+impl Idle {
+    pub(super) fn begin(department: &Department) -> Self {
+        let watched = Watched(department.process().pid().as_raw_nonzero().get());
+        Self(Stretch::begin(watched))
+    }
+
+    /// Processor time that it has used in a second since, in seconds.
+    pub(super) fn each_second(&self) -> f64 {
+        self.0.processor_seconds() / self.0.wall().as_secs_f64()
+    }
+}
+
 /// What a run cost it.
 pub(super) struct Served {
     pub(super) processor_seconds: f64,
+    pub(super) wall_seconds: f64,
     pub(super) resident_before_mb: f64,
     pub(super) peak_mb: f64,
     /// By how much the gateway's counters went up.
@@ -43,6 +59,7 @@ impl Watch {
         gateway.retain(|_, count| *count > 0);
         Served {
             processor_seconds: self.stretch.processor_seconds(),
+            wall_seconds: self.stretch.wall().as_secs_f64(),
             resident_before_mb: self.resident_mb,
             peak_mb: self.watched.peak_mb(),
             gateway,

@@ -22,7 +22,6 @@ use super::wake::{Call, Woken};
 use super::world::Way;
 use super::{Common, Control, Problem, look};
 use crate::department;
-use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -39,7 +38,7 @@ pub(super) struct Args {
     declarations: f64,
 }
 
-pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
+pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
     let common = &args.common;
     if common.control == Some(Control::Impatient) {
         return Err("nothing fails in a normal week; try that with herd or outage".into());
@@ -47,7 +46,7 @@ pub(super) fn run(program: &Program, runtime: &Runtime, args: &Args) -> Result<R
     let name = format!("week: {} phones for {} days", common.handsets, args.days);
     let mut report = Report::begin(name, common.seed);
     let tally = Arc::new(Tally::default());
-    let mut fleet = Fleet::found(program, common)?;
+    let mut fleet = Fleet::found(common)?;
     fleet.enrol_by_est(runtime, &tally)?;
     fleet.stop_server()?;
     let begin = after(department::now(), A_FEW_HOURS);
