@@ -6,13 +6,13 @@
 //! for the moment in which it is awake, so that a hundred thousand fit into one process.
 //!
 //! Two scenarios are about real sockets, a real server in a process of its own, and TLS by the
-//! agent's own transport: [`herd`], in which everybody has something to send at nine in the
-//! morning, and [`outage`], in which everybody has something to send and the server comes back
-//! after a while. The third, [`week`], is normal life in simulated time, with the gateway's routes
+//! agent's own transport: `herd`, in which everybody has something to send at nine in the
+//! morning, and `outage`, in which everybody has something to send and the server comes back
+//! after a while. The third, `week`, is normal life in simulated time, with the gateway's routes
 //! and its SQLite store in this process.
 //!
 //! When all is over, what the phones hold receipts for is held against the department's books
-//! ([`look`]). What breaks that on purpose is [`Control`].
+//! (`look`). What breaks that on purpose is the controls.
 
 mod calendar;
 mod clock;
