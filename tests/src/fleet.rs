@@ -12,7 +12,7 @@
 //! and its SQLite store in this process.
 //!
 //! When all is over, what the phones hold receipts for is held against the department's books
-//! (`look`). What breaks that on purpose is the controls.
+//! (`look`). Controls break that on purpose, and have to be noticed.
 
 mod calendar;
 mod clock;
@@ -78,6 +78,10 @@ struct Common {
     /// Where the data is, until the end; the system's place for temporary files unless given.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Phones that are awake at once at most; who is due beyond that waits for this machine. Each
+    /// takes some 150 KB and a file.
+    #[arg(long, default_value_t = 2_048, value_parser = clap::value_parser!(u16).range(1..))]
+    awake: u16,
     /// Program that the server is; this one unless given.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,

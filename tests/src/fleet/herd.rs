@@ -60,7 +60,7 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
     let idle = idle.each_second();
     let behind = fleet.world.clock.run_on();
     let nine = fleet.world.clock.now();
-    let plan: Vec<_> = match args.within {
+    let comes: Vec<_> = match args.within {
         Some(seconds) => {
             let most = u64::from(seconds) * 1_000;
             let arrival = |phone: &Arc<Phone>| {
@@ -80,11 +80,16 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
         behind.as_secs_f64(),
         "s",
     );
-    let give_up = Duration::from_secs(60) * args.give_up;
+    let plan = Plan {
+        comes,
+        begin: nine,
+        give_up: Duration::from_secs(60) * args.give_up,
+        from_begin: false,
+    };
     stage.play(
         &mut fleet,
         runtime,
-        (plan, nine, give_up),
+        plan,
         (noticed.records, idle),
         &mut report,
     )?;
@@ -149,9 +154,18 @@ impl Fleet {
     }
 }
 
-/// When each phone is to sync and at whose wish; from when on that is measured; for how long it is
-/// waited for.
-pub(super) type Plan = (Vec<(Timestamp, Call)>, Timestamp, Duration);
+/// When the phones come.
+pub(super) struct Plan {
+    /// When each phone is to sync next, and at whose wish.
+    pub(super) comes: Vec<(Timestamp, Call)>,
+    /// When it begins.
+    pub(super) begin: Timestamp,
+    /// How long after that they are waited for.
+    pub(super) give_up: Duration,
+    /// Whether a phone's time until it has delivered is counted from the beginning, rather than from
+    /// when it was to sync.
+    pub(super) from_begin: bool,
+}
 
 /// The server and what is broken on purpose, ready for the phones to come.
 pub(super) struct Stage {
@@ -193,16 +207,17 @@ impl Stage {
         &self,
         fleet: &mut Fleet,
         runtime: &Runtime,
-        (plan, begin, give_up): Plan,
+        plan: Plan,
         (queued, idle): (u64, f64),
         report: &mut Report,
     ) -> Result<(), Problem> {
         let tally = Arc::new(Tally::default());
         let world = Arc::clone(&fleet.world);
+        let begin = plan.begin;
         world.set_way(Way::Https);
         let watch = Watch::begin(&fleet.department, runtime);
         let before = world.traffic.counted();
-        let drained = runtime.block_on(fleet.drain(plan, after(begin, give_up), &tally));
+        let drained = runtime.block_on(fleet.drain(plan, &tally));
         let passed = world.traffic.counted().since(before);
         let received = tally.sums().received;
         report.figure("records queued", to_f64(queued), "");
@@ -256,25 +271,19 @@ struct Drained {
     last: Timestamp,
 }
 
-/// Phones that are awake at once at most: the process has 20,000 files on a usual system.
-const AWAKE_MAX: usize = 6_000;
-
 impl Fleet {
     /// Follows every phone until it has delivered everything, or wants to come again too late.
-    async fn drain(
-        &self,
-        plan: Vec<(Timestamp, Call)>,
-        end: Timestamp,
-        tally: &Arc<Tally>,
-    ) -> Drained {
+    async fn drain(&self, plan: Plan, tally: &Arc<Tally>) -> Drained {
         let bar = bar("delivered", self.phones.len());
-        let gate = Arc::new(Semaphore::new(AWAKE_MAX));
+        let gate = Arc::new(Semaphore::new(self.awake));
         let mut tasks = JoinSet::new();
-        for (phone, (due, call)) in self.phones.iter().zip(plan) {
+        let (begin, end) = (plan.begin, after(plan.begin, plan.give_up));
+        for (phone, (due, call)) in self.phones.iter().zip(plan.comes) {
             let (phone, world) = (Arc::clone(phone), Arc::clone(&self.world));
             let (gate, tally) = (Arc::clone(&gate), Arc::clone(tally));
             tasks.spawn(async move {
-                let (first, mut due, mut call) = (due, due, call);
+                let from = if plan.from_begin { begin } else { due };
+                let (mut due, mut call) = (due, call);
                 while due <= end {
                     world.clock.wait_for(due).await;
                     let Ok(_awake) = gate.acquire().await else {
@@ -285,7 +294,7 @@ impl Fleet {
                     let woken = Box::pin(phone.wake(&world, call, &tally)).await;
                     let now = world.clock.now();
                     if woken.delivered {
-                        Sums::note(&mut tally.sums().delivered, until(first, now));
+                        Sums::note(&mut tally.sums().delivered, until(from, now));
                         return Some(now);
                     }
                     (due, call) = (woken.next, Call::Due);

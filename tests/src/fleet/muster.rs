@@ -34,6 +34,8 @@ pub(super) struct Fleet {
     pub(super) world: Arc<World>,
     pub(super) phones: Vec<Arc<Phone>>,
     pub(super) wire: Wire,
+    /// How many phones may be awake at once.
+    pub(super) awake: usize,
     seed: u64,
     /// Holds the shelves.
     _dir: TempDir,
@@ -82,6 +84,7 @@ impl Fleet {
             department,
             world,
             wire: Wire::default(),
+            awake: common.awake.into(),
             seed: common.seed,
             _dir: dir,
         })

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use super::calendar::Calendar;
 use super::clock::after;
-use super::herd::{Stage, ago};
+use super::herd::{Plan, Stage, ago};
 use super::muster::{Fleet, bar, to_f64};
 use super::report::Report;
 use super::tally::Tally;
@@ -59,7 +59,7 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
     fleet.world.set_way(Way::Cut);
     let noticed = fleet.notice(runtime)?;
     let tried = Arc::new(Tally::default());
-    let plan = runtime.block_on(fleet.live_through(&noticed.next, end, &tried))?;
+    let comes = runtime.block_on(fleet.live_through(&noticed.next, end, &tried))?;
     fleet.world.clock.stand_at(end);
     report.figure(
         "syncs that failed during the outage",
@@ -74,12 +74,16 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
         behind.as_secs_f64(),
         "s",
     );
-    let give_up = Duration::from_secs(60) * args.give_up;
-    let back = fleet.world.clock.now();
+    let plan = Plan {
+        comes,
+        begin: fleet.world.clock.now(),
+        give_up: Duration::from_secs(60) * args.give_up,
+        from_begin: true,
+    };
     stage.play(
         &mut fleet,
         runtime,
-        (plan, back, give_up),
+        plan,
         (noticed.records, idle),
         &mut report,
     )?;

@@ -73,8 +73,9 @@ impl Report {
         }
         if !sums.delivered.latencies.is_empty() {
             for (name, share) in [
-                ("from when it was due until it was received: p50", 0.5),
-                ("from when it was due until it was received: p99", 0.99),
+                ("until a phone has its receipts: p50", 0.5),
+                ("until a phone has its receipts: p90", 0.9),
+                ("until a phone has its receipts: p99", 0.99),
             ] {
                 self.figure(name, sums.delivered.quantile_ms(share) / 1e3, "s");
             }

@@ -27,7 +27,8 @@ pub(super) struct Sums {
     pub(super) took: Met,
     /// How much later a phone woke than it was to.
     pub(super) late: Met,
-    /// How long it took from the time at which a phone was to sync until it had its receipts.
+    /// How long it took until a phone had its receipts: in a herd from the time at which it was to
+    /// sync, after an outage from its end.
     pub(super) delivered: Met,
     broken: BTreeMap<&'static str, (u64, String)>,
 }
