@@ -6,16 +6,16 @@
 
 mod agent;
 mod door;
-mod exchange;
+pub(crate) mod exchange;
 mod ingest;
-mod load;
+pub(crate) mod load;
 mod log;
 mod memory;
 mod nginx;
 mod outbox;
 mod reference;
 mod report;
-mod usage;
+pub(crate) mod usage;
 mod wake;
 
 use std::ffi::{OsStr, OsString};

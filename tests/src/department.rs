@@ -18,6 +18,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::client::{Connection, Failure};
 use crate::pki::{Authority, ClientCertificate, client_config, parse_certificates};
@@ -285,6 +287,16 @@ impl Department {
     #[must_use]
     pub const fn ops_address(&self) -> SocketAddr {
         self.bound.ops
+    }
+
+    /// What the operations listener answers, head and all; `None` where it does not.
+    pub async fn ops(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.bound.ops).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.ok()?;
+        Some(text)
     }
 
     /// A connection to the public listener.

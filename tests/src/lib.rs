@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod department;
 pub mod faults;
+pub mod fleet;
 pub mod handset;
 pub mod interceptor;
 pub mod liar;

@@ -5,6 +5,8 @@
 //! candour-tests server …   as `candour-server …`
 //! candour-tests demo …     as `candour demo …`, with this program as the server
 //! candour-tests bench …    measures the product
+//! candour-tests fleet …    a hundred thousand phones before a gateway; see
+//!                          [`candour_tests::fleet`]
 //! candour-tests simulate … phones, network and gateway under seeded faults; see
 //!                          [`candour_tests::simulate`]
 //! candour-tests torture …  trials that take long; see [`candour_tests::torture`]
@@ -32,6 +34,10 @@ fn main() -> ExitCode {
         Some("bench") => bench(&args),
         Some("bench-reference") => {
             candour_tests::bench::serve_reference(args.get(2..).unwrap_or_default())
+        }
+        Some("fleet") => {
+            args.remove(1);
+            candour_tests::fleet::run(args)
         }
         Some("simulate") => {
             args.remove(1);

@@ -15,6 +15,7 @@
 //!
 //! What breaks a rule on purpose is in [`control`]; a test asks that each is caught.
 
+pub(crate) mod bridge;
 mod calm;
 mod check;
 mod clock;

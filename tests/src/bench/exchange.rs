@@ -17,10 +17,12 @@ use super::usage::{Stretch, Watched};
 use crate::department::Department;
 use crate::handset::{Handset, declare};
 use crate::program::Program;
+use crate::wait;
 
 /// Passes bytes on and counts them.
-struct Counter {
-    address: SocketAddr,
+pub(crate) struct Counter {
+    /// Where clients find it.
+    pub(crate) address: SocketAddr,
     counts: Arc<Counts>,
 }
 
@@ -28,10 +30,13 @@ struct Counter {
 struct Counts {
     bytes: AtomicU64,
     connections: AtomicU64,
+    /// Connections that neither side has ended yet.
+    open: AtomicU64,
 }
 
 impl Counter {
-    async fn before(server: SocketAddr) -> Self {
+    /// One that stands before a server.
+    pub(crate) async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let counts = Arc::new(Counts::default());
@@ -39,6 +44,7 @@ impl Counter {
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 counting.connections.fetch_add(1, Ordering::SeqCst);
+                counting.open.fetch_add(1, Ordering::SeqCst);
                 let counting = Arc::clone(&counting);
                 tokio::spawn(async move {
                     let far = TcpStream::connect(server).await.expect("the server");
@@ -48,14 +54,23 @@ impl Counter {
                         pass(from_near, to_far, &counting),
                         pass(from_far, to_near, &counting)
                     );
+                    counting.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
         Self { address, counts }
     }
 
+    /// Waits until both sides have ended all connections, so that their goodbyes are counted.
+    pub(crate) async fn all_closed(&self) {
+        wait::until("no connection is open", || async {
+            (self.counts.open.load(Ordering::SeqCst) == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Bytes and connections since this was last asked.
-    fn take(&self) -> (f64, f64) {
+    pub(crate) fn take(&self) -> (f64, f64) {
         let take = |count: &AtomicU64| {
             to_f64(usize::try_from(count.swap(0, Ordering::SeqCst)).unwrap_or(0))
         };

@@ -29,15 +29,15 @@ pub(super) struct Deliverer {
 
 /// What the deliverers met.
 #[derive(Default)]
-pub(super) struct Met {
-    pub(super) records: usize,
+pub(crate) struct Met {
+    pub(crate) records: usize,
     /// How long each request took.
-    pub(super) latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 impl Met {
     /// The latency that this share of the requests did not exceed, in milliseconds.
-    pub(super) fn quantile_ms(&mut self, share: f64) -> f64 {
+    pub(crate) fn quantile_ms(&mut self, share: f64) -> f64 {
         self.latencies.sort_unstable();
         let last = self.latencies.len().saturating_sub(1);
         #[expect(

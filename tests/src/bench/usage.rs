@@ -8,19 +8,19 @@ use serde::Serialize;
 
 /// A process to look at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Watched(pub(super) i32);
+pub(crate) struct Watched(pub(crate) i32);
 
 /// Ticks of processor time in a second: fixed for programs on Linux (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
 impl Watched {
     /// This process.
-    pub(super) fn this() -> Self {
+    pub(crate) fn this() -> Self {
         Self(i32::try_from(std::process::id()).expect("a process id"))
     }
 
     /// Processor time that it has used in all its threads, in seconds, to 10 ms.
-    pub(super) fn processor_seconds(self) -> f64 {
+    pub(crate) fn processor_seconds(self) -> f64 {
         let stat = read_to_string(format!("/proc/{}/stat", self.0)).expect("Linux's /proc");
         // The name, in parentheses, may hold anything.
         let (_, rest) = stat.rsplit_once(')').expect("a name in parentheses");
@@ -33,12 +33,12 @@ impl Watched {
     }
 
     /// Memory that it has now, in MB.
-    pub(super) fn resident_mb(self) -> f64 {
+    pub(crate) fn resident_mb(self) -> f64 {
         self.status("VmRSS:")
     }
 
     /// The most memory that it ever had, in MB.
-    pub(super) fn peak_mb(self) -> f64 {
+    pub(crate) fn peak_mb(self) -> f64 {
         self.status("VmHWM:")
     }
 
@@ -52,7 +52,7 @@ impl Watched {
 }
 
 /// Wall time and processor time of a process, from a moment on.
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     watched: Watched,
     begun: Instant,
     processor: f64,
@@ -63,7 +63,7 @@ impl Stretch {
         clippy::disallowed_methods,
         reason = "how long something takes is measured here"
     )]
-    pub(super) fn begin(watched: Watched) -> Self {
+    pub(crate) fn begin(watched: Watched) -> Self {
         Self {
             watched,
             begun: Instant::now(),
@@ -71,25 +71,25 @@ impl Stretch {
         }
     }
 
-    pub(super) fn wall(&self) -> Duration {
+    pub(crate) fn wall(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    pub(super) fn processor_seconds(&self) -> f64 {
+    pub(crate) fn processor_seconds(&self) -> f64 {
         self.watched.processor_seconds() - self.processor
     }
 }
 
 /// Where the figures come from.
 #[derive(Debug, Serialize)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     processor: String,
     cores: usize,
     load_average: String,
 }
 
 impl Machine {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let info = read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info
             .lines()

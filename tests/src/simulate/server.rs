@@ -11,11 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use candour_core::ports::{Method, Request, Response, TransportError};
+use candour_core::ports::{Response, TransportError};
 use candour_server::gateway::{Gateway, Limits, Metrics, Parts};
 use candour_server::identity::ca::Authority;
 use candour_server::identity::enrolled::{EnrolledKeys, Standing};
@@ -27,12 +23,12 @@ use candour_server::store::sqlite::{Settings, SqliteStore};
 use candour_wire::policy::Policy;
 use candour_wire::seal::RecordsPrivateKey;
 use candour_wire::{DepartmentId, Digest, Sensitive};
-use http::header::AUTHORIZATION;
 use http_body_util::BodyExt as _;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+use super::bridge::{core_response, http_request};
 use super::clock::{Time, WallClock};
 use super::control::Control;
 use super::network::{Door, Outgoing};
@@ -365,45 +361,6 @@ impl Site {
             () = self.hooks.death.notified() => Served::Died,
             (head, body) = reply => Served::Reply(core_response(&head, &body)),
         }
-    }
-}
-
-fn http_request(request: &Request, cut: Option<usize>) -> http::Request<Body> {
-    let method = match request.method {
-        Method::Get => http::Method::GET,
-        Method::Head => http::Method::HEAD,
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
-    };
-    let mut builder = http::Request::builder().method(method).uri(&request.path);
-    for (name, value) in &request.headers {
-        builder = builder.header(*name, value);
-    }
-    if let Some((user, password)) = &request.basic {
-        // EXPOSE: the token goes to the gateway, as over TLS.
-        let basic = STANDARD.encode(format!("{user}:{}", password.expose()));
-        builder = builder.header(AUTHORIZATION, format!("Basic {basic}"));
-    }
-    let body = match cut {
-        None => Body::from(request.body.clone()),
-        Some(bytes) => {
-            let begun = request.body.get(..bytes).unwrap_or(&request.body);
-            let begun = Ok(Bytes::copy_from_slice(begun));
-            let cut: std::io::Error = std::io::ErrorKind::UnexpectedEof.into();
-            Body::from_stream(futures_util::stream::iter([begun, Err(cut)]))
-        }
-    };
-    builder.body(body).expect("the agent's requests are HTTP")
-}
-
-fn core_response(head: &http::response::Parts, body: &Bytes) -> Response {
-    let headers = head.headers.iter().filter_map(|(name, value)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-    });
-    Response {
-        status: head.status.as_u16(),
-        headers: headers.collect(),
-        body: body.to_vec(),
     }
 }
 

@@ -166,9 +166,7 @@ fn load_average() -> String {
 
 /// What the gateway itself counted of connections and handshakes.
 async fn metrics(department: &Department) -> String {
-    let text = honest::ops(department, "/metrics")
-        .await
-        .unwrap_or_default();
+    let text = department.ops("/metrics").await.unwrap_or_default();
     let wanted = [
         "candour_crowded",
         "candour_handshakes_total",

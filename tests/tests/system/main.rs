@@ -20,6 +20,7 @@ mod enrolment;
 mod est_by_curl;
 mod exhaustion;
 mod faults;
+mod fleet;
 mod import;
 mod kill;
 mod log;

@@ -8,8 +8,6 @@ use candour_wire::api::{BatchReply, RecordResult};
 use candour_wire::chain::Head;
 use candour_wire::record::Stream;
 use candour_wire::seal::RecordsPublicKey;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::raw::batch;
@@ -160,14 +158,4 @@ impl PhoneAtWork {
             _ => None,
         }
     }
-}
-
-/// Asks the operations listener.
-pub(super) async fn ops(department: &Department, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(department.ops_address()).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.ok()?;
-    Some(text)
 }
