@@ -63,6 +63,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     gateway.enrolled.refresh(gateway.store.as_ref()).await?;
+    renew(&gateway, &certificate, &config.hosts).await;
     let (tell, told) = watch::channel(false);
     let (public_tcp, public_bound) = bind(config.public_listen).await?;
     let (handset_tcp, handset_bound) = bind(config.handset_listen).await?;
@@ -120,6 +121,19 @@ pub async fn serve(
     }
     gateway.store.close().await;
     ended
+}
+
+/// Sees to it that the first phone is not shown a certificate that was made while the clock was
+/// wrong, or has run out. What fails here is tried and told again while the gateway serves.
+async fn renew(gateway: &Gateway, certificate: &Arc<ServerCertificate>, hosts: &[String]) {
+    let (gateway, certificate) = (gateway.clone(), Arc::clone(certificate));
+    let hosts = hosts.to_vec();
+    let renewed = tokio::task::spawn_blocking(move || {
+        certificate.renew_if_due(&gateway.authority, &hosts, gateway.clock.now())
+    });
+    if let Ok(Ok(true)) = renewed.await {
+        tracing::info!("the server's certificate was renewed");
+    }
 }
 
 /// Completes when the store has failed.

@@ -219,9 +219,13 @@ impl Site {
         self.follow_enrolment().await;
     }
 
-    /// A store with the same content, in which nothing counts.
+    /// A store with the same content, in which nothing counts. Each has a file of its own: the one
+    /// before may still be closing.
     fn pretended(&self) -> Arc<SqliteStore> {
-        let path = self.dir.path().join(format!("pretended-{}.db", self.life));
+        let path = self
+            .dir
+            .path()
+            .join(format!("pretended-{}.db", self.starts));
         copy_database(&self.database(), &path);
         SqliteStore::open(&path, self.settings()).expect("a copy opens as well")
     }
