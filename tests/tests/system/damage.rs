@@ -170,7 +170,7 @@ fn a_bit_that_flips_anywhere_in_a_departments_data_is_harmless_or_told() {
 }
 
 /// What is done to a store behind the server's back, and what `check` says to it.
-const ALTERATIONS: [(&str, &str); 15] = [
+const ALTERATIONS: [(&str, &str); 16] = [
     (
         "UPDATE record SET policy = policy + 1 WHERE stream = 'records'",
         "its row says otherwise than its signed form",
@@ -203,6 +203,10 @@ const ALTERATIONS: [(&str, &str); 15] = [
     (
         "UPDATE log_tile SET hashes = zeroblob(length(hashes)) WHERE level = -1",
         "the log does not lead to the checkpoint",
+    ),
+    (
+        "INSERT INTO log_tile VALUES (0, 0, zeroblob(32))",
+        "the log has tiles that belong to no entries",
     ),
     (
         "UPDATE log SET size = size + 1",
