@@ -50,19 +50,23 @@ impl Jitter {
     }
 }
 
-/// The wait after the `failures`th failure in a row (from 1).
+/// The wait after the `failures`th failure in a row (from 1), the first of them `failing_for` ago.
 ///
 /// Full jitter: anything from nothing to a bound that doubles from [`BASE`] to [`CAP`]. Handsets
-/// that failed together because a server went down do not come back together. Where the server
-/// said how long to stay away, the wait is at least that, and spread over [`BASE`] or a quarter
-/// of it, whichever is longer.
+/// that failed together because a server went down do not come back together. Short waits come
+/// first, so the bound may have doubled far beyond the time that has passed; it is no longer than
+/// that (nor shorter than [`BASE`]), and everybody is back within as long again as the server was
+/// away. Where the server said how long to stay away, the wait is at least that, and spread over
+/// [`BASE`] or a quarter of it, whichever is longer.
 pub fn after_failure(
     failures: u32,
+    failing_for: Duration,
     retry_after: Option<Duration>,
     jitter: &mut Jitter,
 ) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
-    let waited = jitter.up_to((BASE * (1 << doublings)).min(CAP));
+    let bound = (BASE * (1 << doublings)).min(failing_for.clamp(BASE, CAP));
+    let waited = jitter.up_to(bound);
     match retry_after {
         Some(asked) => waited.max(asked + jitter.up_to((asked / 4).max(BASE))),
         None => waited,
@@ -123,7 +127,7 @@ mod tests {
         let longest = |failures| {
             let mut jitter = Jitter::seeded(1);
             (0..2000)
-                .map(|_| after_failure(failures, None, &mut jitter))
+                .map(|_| after_failure(failures, Duration::MAX, None, &mut jitter))
                 .max()
                 .unwrap()
         };
@@ -137,9 +141,27 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_longer_than_the_server_has_been_away() {
+        let longest = |minutes| {
+            let mut jitter = Jitter::seeded(1);
+            (0..2000)
+                .map(|_| after_failure(9, Duration::from_mins(minutes), None, &mut jitter))
+                .max()
+                .unwrap()
+        };
+        for (minutes, bound) in [(0, 30), (5, 300), (60, 3600), (100_000, 7680)] {
+            let (longest, bound) = (longest(minutes), Duration::from_secs(bound));
+            assert!(
+                longest <= bound && longest > bound * 9 / 10,
+                "{minutes}: {longest:?} of {bound:?}"
+            );
+        }
+    }
+
+    #[test]
     fn handsets_that_failed_together_do_not_come_back_together() {
         let waits: std::collections::HashSet<_> = (0..1000)
-            .map(|seed| after_failure(4, None, &mut Jitter::seeded(seed)).as_secs())
+            .map(|seed| after_failure(4, CAP, None, &mut Jitter::seeded(seed)).as_secs())
             .collect();
         assert!(
             waits.len() > 200,
@@ -152,9 +174,9 @@ mod tests {
     fn the_server_is_left_alone_for_as_long_as_it_asks() {
         for seed in 0..500 {
             let asked = Duration::from_secs(3600);
-            let wait = after_failure(1, Some(asked), &mut Jitter::seeded(seed));
+            let wait = after_failure(1, BASE, Some(asked), &mut Jitter::seeded(seed));
             assert!(wait >= asked && wait <= asked * 5 / 4, "{wait:?}");
-            let wait = after_failure(1, Some(Duration::ZERO), &mut Jitter::seeded(seed));
+            let wait = after_failure(1, BASE, Some(Duration::ZERO), &mut Jitter::seeded(seed));
             assert!(wait <= BASE, "{wait:?}");
         }
     }

@@ -440,10 +440,17 @@ impl<O: LendOutbox> Driver<O> {
                     code: failure.code,
                     detail: failure.detail.clone(),
                 });
-                let soon = backoff::plus(
-                    now,
-                    backoff::after_failure(state.failures, failure.retry_after, jitter),
+                // A clock that was put back must not make every wait a short one.
+                let since = state.failing_since.map_or(now, |since| since.min(now));
+                state.failing_since = Some(since);
+                let failing_for = now.duration_since(since).unsigned_abs();
+                let wait = backoff::after_failure(
+                    state.failures,
+                    failing_for,
+                    failure.retry_after,
+                    jitter,
                 );
+                let soon = backoff::plus(now, wait);
                 if failure.waits_for_the_department() {
                     soon.max(backoff::after_success(now, schedule.as_ref(), jitter))
                 } else {
@@ -452,7 +459,8 @@ impl<O: LendOutbox> Driver<O> {
             }
             None if machine.cut_short() => backoff::after_record(now, schedule.as_ref(), jitter),
             None => {
-                (state.failures, state.last_failure, state.last_success) = (0, None, Some(now));
+                (state.failures, state.failing_since, state.last_failure) = (0, None, None);
+                state.last_success = Some(now);
                 backoff::after_success(now, schedule.as_ref(), jitter)
             }
         };

@@ -14,6 +14,8 @@ use crate::outbox::{Also, Outbox, OutboxError};
 pub struct SyncState {
     /// Syncs that failed since the last that went through.
     pub failures: u32,
+    /// When the first of them failed, by the handset's clock.
+    pub failing_since: Option<Timestamp>,
     /// When a sync last went through, by the handset's clock.
     pub last_success: Option<Timestamp>,
     /// When and why the last sync failed; `None` where it went through.

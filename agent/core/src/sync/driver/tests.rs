@@ -192,28 +192,33 @@ async fn a_troubled_server_is_left_alone_for_as_long_as_it_asks() {
         (1, Code::Unavailable)
     );
 
-    for failures in 2..6 {
+    let since = phone.clock.now();
+    let mut fails_after = async |seconds| {
+        phone.advance(SignedDuration::from_secs(seconds));
         phone.department.trouble(
             "/v1/records",
             Trouble::Answers(problem(Code::Internal, &[])),
         );
         let report = phone.sync().await;
-        assert_eq!(phone.state().failures, failures);
-        let bound = Duration::from_secs(30 << (failures - 1));
-        assert!(
-            report
-                .next_attempt
-                .duration_since(phone.clock.now())
-                .unsigned_abs()
-                <= bound
-        );
+        let state = phone.state();
+        let wait = report.next_attempt.duration_since(phone.clock.now());
+        (state.failures, state.failing_since, wait.as_secs())
+    };
+    for (failures, seconds, bound) in [(2, 300, 60), (3, 0, 120), (4, 0, 240), (5, 0, 300)] {
+        let (failed, from, wait) = fails_after(seconds).await;
+        assert_eq!((failed, from), (failures, Some(since)));
+        assert!((0..=bound).contains(&wait), "{wait} of {bound} s");
     }
+    let (_, put_back, wait) = fails_after(-3600).await;
+    assert_eq!(put_back, Some(phone.clock.now()));
+    assert!((0..=30).contains(&wait));
     assert_eq!(phone.sync().await.failure, None);
     let state = phone.state();
     assert_eq!(
         (state.failures, state.last_failure, state.last_success),
         (0, None, Some(phone.clock.now()))
     );
+    assert_eq!(state.failing_since, None);
 }
 
 #[tokio::test]
