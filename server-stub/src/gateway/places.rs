@@ -13,7 +13,9 @@
 //!
 //! First gives way who comes from the same address as the newest comer, where that address has
 //! as many places as one may have. So an address that floods crowds out itself, and those who
-//! share the address with it get through by being quick.
+//! share the address with it get through by being quick. Where all places are taken and an address
+//! has more of them than the newest comer's would have with one more, the one that has most gives
+//! one up, and has no claim to a while: a crowd from a few addresses keeps nobody else out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -80,7 +82,8 @@ impl<K: Copy + Eq + Hash> Places<K> {
     }
 
     /// Gives a place, and says whether somebody else has to give way for it; none where who
-    /// would have to has not held theirs for as long as `patience`.
+    /// would have to has not held theirs for as long as `patience`, and has no more than their
+    /// share.
     pub(super) fn take(
         self: &Arc<Self>,
         key: K,
@@ -90,10 +93,18 @@ impl<K: Copy + Eq + Hash> Places<K> {
         let since = Instant::now();
         let mut held = self.lock();
         let own = held.of.get(&key);
-        let (crowd, oldest) = if own.map_or(0, BTreeSet::len) >= self.for_each {
+        let own_places = own.map_or(0, BTreeSet::len);
+        let mut patience = patience;
+        let (crowd, oldest) = if own_places >= self.for_each {
             (Some(Crowd::One), own.and_then(|own| own.first().copied()))
         } else if held.places.len() >= self.in_all {
-            (Some(Crowd::All), held.places.keys().next().copied())
+            let most = held.of.values().max_by_key(|places| places.len());
+            let more = most.filter(|places| places.len() > own_places + 1);
+            if more.is_some() {
+                patience = Duration::ZERO;
+            }
+            let oldest = more.map_or_else(|| held.places.keys().next(), BTreeSet::first);
+            (Some(Crowd::All), oldest.copied())
         } else {
             (None, None)
         };
@@ -240,19 +251,33 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_gives_way_before_a_while_has_passed() {
-        let places = Arc::new(Places::new(2, 2));
+        let places = Arc::new(Places::new(2, 1));
         let patience = Duration::from_secs(1);
         let (mut first, _) = take(&places, "a");
-        let _second = take(&places, "a");
+        let _second = take(&places, "b");
         let (none, crowd) = places.take("a", patience);
         assert_eq!((none.is_none(), crowd), (true, Some(Crowd::One)));
-        let (none, crowd) = places.take("b", patience);
+        let (none, crowd) = places.take("c", patience);
         assert_eq!((none.is_none(), crowd), (true, Some(Crowd::All)));
         assert!(!gives_way(&mut first));
         sleep(patience).await;
-        let (third, _) = places.take("b", patience);
+        let (third, _) = places.take("c", patience);
         assert!(third.is_some());
         assert!(gives_way(&mut first));
+    }
+
+    #[test]
+    fn who_has_more_than_their_share_gives_way_at_once() {
+        let places = Arc::new(Places::new(5, 5));
+        let while_of_a_day = Duration::from_hours(24);
+        let mut loud: Vec<_> = (0..4).map(|_| take(&places, "loud").0).collect();
+        let (mut quiet, _) = take(&places, "quiet");
+        let other = [(); 3].map(|()| places.take("other", while_of_a_day).0);
+        let given = other.each_ref().map(Option::is_some);
+        assert_eq!(given, [true, true, false], "two, two and one");
+        let told: Vec<_> = loud.iter_mut().map(gives_way).collect();
+        assert_eq!(told, [true, true, false, false]);
+        assert!(!gives_way(&mut quiet));
     }
 
     #[tokio::test(start_paused = true)]
