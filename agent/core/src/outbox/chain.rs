@@ -12,7 +12,7 @@ use crate::ports::{Change, KeyError, Table};
 
 /// How much longer a record may get when it is signed anew: a sequence number grows from one
 /// digit to sixteen, in base64. Kept free below the wire's limit.
-const SLACK_BYTES: usize = 32;
+pub(super) const SLACK_BYTES: usize = 32;
 
 impl Outbox {
     /// Where the server's chain of this stream stands, as far as this handset knows.

@@ -3,6 +3,7 @@
 mod damage;
 mod declared;
 mod disks;
+mod edges;
 mod epochs;
 mod frozen;
 mod model;
