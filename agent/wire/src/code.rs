@@ -312,6 +312,14 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_names_a_code_that_a_later_version_may_have_made() {
+        let mut refusal = Refusal::new(Code::SealRefused);
+        assert_eq!(refusal.known_code(), Some(Code::SealRefused));
+        refusal.code = "of_a_later_version".into();
+        assert_eq!(refusal.known_code(), None);
+    }
+
+    #[test]
     fn a_problem_document_names_its_code_and_status() {
         let json = serde_json::to_value(Problem::new(Code::TokenUsed)).unwrap();
         assert_eq!(json["type"], "urn:candour:problem:token_used");

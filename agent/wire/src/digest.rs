@@ -104,5 +104,6 @@ mod tests {
         assert!("".parse::<Digest>().is_err());
         assert!(format!("{digest}A").parse::<Digest>().is_err());
         assert_eq!(Digest::of_parts(&[b"a", b"bc"]), digest);
+        assert_eq!(format!("{digest:?}"), digest.to_string());
     }
 }

@@ -194,6 +194,7 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.to_string().parse(), Ok(early));
         assert_eq!(RecordId::from_slice(early.as_bytes()), Ok(early));
+        assert_eq!(Uuid::from(early).as_bytes(), early.as_bytes());
         assert!(
             "936da01f-9abd-4d9d-80c7-02af85c822a8"
                 .parse::<RecordId>()

@@ -323,6 +323,108 @@ impl Catalogue {
 mod tests {
     use super::*;
 
+    fn policy() -> Policy {
+        serde_json::from_str(include_str!("../tests/fixtures/v1/policy.json")).unwrap()
+    }
+
+    fn broken(change: impl FnOnce(&mut Policy)) -> Option<&'static str> {
+        let mut policy = policy();
+        change(&mut policy);
+        match policy.check() {
+            Ok(()) => None,
+            Err(PolicyError::Rule(rule)) => Some(rule),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn each_rule_of_a_policy_is_kept_to_the_second() {
+        assert_eq!(broken(|_| ()), None);
+        assert_eq!(
+            broken(|policy| policy.version = 0),
+            Some("versions start at 1")
+        );
+        for expires in [0, -1] {
+            let expires = jiff::SignedDuration::from_millis(expires);
+            assert_eq!(
+                broken(|policy| policy.expires = policy.issued + expires),
+                Some("it expires after it is issued")
+            );
+        }
+        assert_eq!(
+            broken(|policy| policy.channels.clear()),
+            Some("at least one channel")
+        );
+        assert_eq!(
+            broken(|policy| policy.markings.clear()),
+            Some("at least one marking")
+        );
+        assert_eq!(
+            broken(|policy| policy.markings[0].id = "secret".parse().unwrap()),
+            Some("no marking above OFFICIAL-SENSITIVE")
+        );
+        for (seconds, rule) in [
+            (600, None),
+            (599, Some("syncs are spread over at least 600 seconds")),
+        ] {
+            assert_eq!(
+                broken(|policy| policy.schedule.sync_spread_s = seconds),
+                rule
+            );
+        }
+        for (seconds, rule) in [
+            (900, None),
+            (899, Some("scans are at least 900 seconds apart")),
+        ] {
+            assert_eq!(
+                broken(|policy| policy.schedule.scan_interval_s = seconds),
+                rule
+            );
+        }
+        for (seconds, rule) in [
+            (900, None),
+            (899, Some("syncs are at least 900 seconds apart")),
+        ] {
+            assert_eq!(
+                broken(|policy| policy.schedule.sync_interval_s = seconds),
+                rule
+            );
+        }
+    }
+
+    #[test]
+    fn a_catalogue_is_short_and_sorted_and_knows_its_apps() {
+        let apps = |count: usize| {
+            let mut catalogue = policy().catalogue.unwrap();
+            let app = catalogue.apps[0].clone();
+            let numbered = |number| CatalogueApp {
+                id: format!("app{number:03}").parse().unwrap(),
+                ..app.clone()
+            };
+            catalogue.apps = (0..count).map(numbered).collect();
+            catalogue
+        };
+        assert!(apps(limits::CATALOGUE_MAX_APPS).check().is_ok());
+        assert!(apps(limits::CATALOGUE_MAX_APPS + 1).check().is_err());
+        let mut twice = apps(2);
+        twice.apps[1].id = twice.apps[0].id.clone();
+        assert!(twice.check().is_err());
+        let mut turned = apps(2);
+        turned.apps.reverse();
+        assert!(turned.check().is_err());
+        assert!(broken(|policy| policy.catalogue = Some(turned)).is_some());
+        assert!(apps(3).contains(&"app002".parse().unwrap()));
+        assert!(!apps(3).contains(&"app003".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_app_without_any_name_on_linux_is_empty_there() {
+        let mut names = LinuxIdentifiers::default();
+        assert!(names.is_empty());
+        names.process = vec![serde_json::from_str("\"signal-desktop\"").unwrap()];
+        assert!(!names.is_empty());
+    }
+
     #[test]
     fn an_identifier_is_a_plain_string_unless_it_is_unverified() {
         let plain: Identifier = serde_json::from_str("\"com.whatsapp\"").unwrap();

@@ -299,6 +299,31 @@ mod tests {
     }
 
     #[test]
+    fn facts_about_the_handset_travel_where_they_have_changed() {
+        let before = list(1, &[("signal", Presence::Absent)]);
+        let mut after = list(1, &[("signal", Presence::Installed)]);
+        assert_eq!(before.change_to(&after).unwrap().handset, None);
+        after.handset.os_version = Some("13".into());
+        let told = before.change_to(&after).unwrap().handset;
+        assert_eq!(told, Some(after.handset));
+    }
+
+    #[test]
+    fn evidence_has_the_same_word_everywhere() {
+        for evidence in [
+            Evidence::PackageManager,
+            Evidence::PackageDatabase,
+            Evidence::DesktopEntry,
+            Evidence::UrlScheme,
+            Evidence::Mdm,
+            Evidence::Process,
+        ] {
+            let json = serde_json::to_value(evidence).unwrap();
+            assert_eq!(json, evidence.as_str());
+        }
+    }
+
+    #[test]
     fn a_difference_that_claims_another_outcome_is_refused() {
         let before = list(1, &[("signal", Presence::Absent)]);
         let mut change = before

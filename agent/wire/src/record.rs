@@ -226,3 +226,44 @@ pub struct AttachmentRef {
     /// Length of the ciphertext in bytes.
     pub size: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(json: &str) -> Body {
+        serde_json::from_str::<Record>(json).unwrap().body
+    }
+
+    #[test]
+    fn a_body_tells_what_is_sealed_in_it_and_what_it_is_about() {
+        let declaration = body(include_str!("../tests/fixtures/v1/declaration.json"));
+        let amendment = body(include_str!("../tests/fixtures/v1/amendment.json"));
+        let withdrawal = body(include_str!("../tests/fixtures/v1/withdrawal.json"));
+        let heartbeat = body(include_str!("../tests/fixtures/v1/heartbeat.json"));
+        let (Body::Declaration(declared), Body::Amendment(amended), Body::Withdrawal(withdrawn)) =
+            (&declaration, &amendment, &withdrawal)
+        else {
+            panic!("each is of its kind");
+        };
+        let files = |of: &Body| of.sealed().map(|(_, files)| files.to_vec());
+        assert_eq!(files(&declaration), Some(declared.attachments.clone()));
+        assert_eq!(files(&amendment), Some(amended.attachments.clone()));
+        assert_eq!(files(&withdrawal), Some(vec![]));
+        assert_eq!(withdrawal.sealed().unwrap().0, &withdrawn.sealed);
+        assert_eq!(heartbeat.sealed(), None);
+        let about = [&declaration, &amendment, &withdrawal, &heartbeat].map(Body::refers_to);
+        assert_eq!(
+            about,
+            [None, Some(amended.amends), Some(withdrawn.withdraws), None]
+        );
+    }
+
+    #[test]
+    fn a_kind_is_read_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        }
+        assert_eq!(Kind::parse("no_kind"), None);
+    }
+}

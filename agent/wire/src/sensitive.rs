@@ -63,7 +63,29 @@ impl<'de, T: Zeroize + Deserialize<'de>> Deserialize<'de> for Sensitive<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use zeroize::Zeroize;
+
     use super::Sensitive;
+
+    #[test]
+    fn what_is_dropped_is_wiped_first() {
+        struct Told(Rc<Cell<bool>>);
+
+        impl Zeroize for Told {
+            fn zeroize(&mut self) {
+                self.0.set(true);
+            }
+        }
+
+        let wiped = Rc::new(Cell::new(false));
+        drop(Sensitive::new(Told(Rc::clone(&wiped))));
+        assert!(wiped.get());
+        // EXPOSE: the test's own words.
+        assert_eq!(Sensitive::from("as it was").expose(), "as it was");
+    }
 
     #[test]
     fn debug_output_never_shows_the_value() {

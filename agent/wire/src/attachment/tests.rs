@@ -191,6 +191,15 @@ fn a_file_beyond_the_limit_is_not_encrypted() {
 }
 
 #[test]
+fn a_file_as_long_as_the_limit_comes_back() {
+    let mut ciphertext = Vec::new();
+    let longest = io::repeat(0).take(ATTACHMENT_MAX_BYTES);
+    encrypt_with(key(), *b"prefix!", longest, &mut ciphertext).unwrap();
+    let opened = decrypt(&key(), &ciphertext[..], io::sink()).unwrap();
+    assert_eq!(opened.plaintext_bytes, ATTACHMENT_MAX_BYTES);
+}
+
+#[test]
 fn failures_of_reader_and_writer_are_told_apart() {
     struct Broken;
     impl Read for Broken {

@@ -124,6 +124,7 @@ mod tests {
             "STRAP2",
             "S T R A P 1",
             "TOP SECRET STRAP",
+            "Annex B SECRET",
         ] {
             assert!(above_official_sensitive(marking), "{marking}");
         }

@@ -45,6 +45,36 @@ fn the_examples_of_the_specification_have_the_right_form() {
 }
 
 #[test]
+fn a_signature_has_a_name_and_something_behind_its_id() {
+    let line = |name: &str, bytes: &[u8]| format!("{MARK}{name} {}", STANDARD.encode(bytes));
+    assert!(parse_signature(&line("witness.example", &[1, 2, 3, 4, 5])).is_some());
+    assert!(parse_signature(&line("witness.example", &[1, 2, 3, 4])).is_none());
+    assert!(parse_signature(&line("", &[1, 2, 3, 4, 5])).is_none());
+}
+
+#[test]
+fn a_note_may_be_as_long_as_the_limit_and_no_longer() {
+    let signer = signer(1);
+    let around = signer.sign("\n").unwrap().len() - 1;
+    let of = |bytes: usize| "x".repeat(bytes - around - 1) + "\n";
+    let note = signer.sign(&of(CHECKPOINT_MAX_BYTES)).unwrap();
+    assert_eq!(note.len(), CHECKPOINT_MAX_BYTES);
+    assert!(signer.verifier().open(&note).is_ok());
+    let longer = note.replacen('x', "xx", 1);
+    assert_eq!(signer.verifier().open(&longer), Err(NoteError::TooLong));
+}
+
+#[test]
+fn a_signer_shows_its_public_half_only() {
+    let shown = format!("{:?}", signer(1));
+    assert!(shown.contains(NAME), "{shown}");
+    assert!(
+        !shown.contains("1, 1, 1") && !shown.contains("010101"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn signatures_by_others_are_ignored_even_with_the_same_name() {
     let (ours, stranger) = (signer(1), signer(2));
     let note = ours.sign("text\n").unwrap();
