@@ -124,7 +124,7 @@ mod tests {
             "STRAP2",
             "S T R A P 1",
             "TOP SECRET STRAP",
-            "Annex B SECRET",
+            "Annex B: STRAP 1",
         ] {
             assert!(above_official_sensitive(marking), "{marking}");
         }
