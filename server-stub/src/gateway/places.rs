@@ -94,20 +94,18 @@ impl<K: Copy + Eq + Hash> Places<K> {
         let mut held = self.lock();
         let own = held.of.get(&key);
         let own_places = own.map_or(0, BTreeSet::len);
-        let mut patience = patience;
-        let (crowd, oldest) = if own_places >= self.for_each {
-            (Some(Crowd::One), own.and_then(|own| own.first().copied()))
+        let (crowd, oldest, patience) = if own_places >= self.for_each {
+            (Some(Crowd::One), own.and_then(BTreeSet::first), patience)
         } else if held.places.len() >= self.in_all {
             let most = held.of.values().max_by_key(|places| places.len());
-            let more = most.filter(|places| places.len() > own_places + 1);
-            if more.is_some() {
-                patience = Duration::ZERO;
+            match most.filter(|places| places.len() > own_places + 1) {
+                Some(most) => (Some(Crowd::All), most.first(), Duration::ZERO),
+                None => (Some(Crowd::All), held.places.keys().next(), patience),
             }
-            let oldest = more.map_or_else(|| held.places.keys().next(), BTreeSet::first);
-            (Some(Crowd::All), oldest.copied())
         } else {
-            (None, None)
+            (None, None, patience)
         };
+        let oldest = oldest.copied();
         if let Some(oldest) = oldest {
             let new = |holder: &Holder<K>| since.duration_since(holder.since) < patience;
             if held.places.get(&oldest).is_some_and(new) {
