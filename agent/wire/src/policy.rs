@@ -363,32 +363,28 @@ mod tests {
             broken(|policy| policy.markings[0].id = "secret".parse().unwrap()),
             Some("no marking above OFFICIAL-SENSITIVE")
         );
-        for (seconds, rule) in [
-            (600, None),
-            (599, Some("syncs are spread over at least 600 seconds")),
-        ] {
-            assert_eq!(
-                broken(|policy| policy.schedule.sync_spread_s = seconds),
-                rule
-            );
-        }
-        for (seconds, rule) in [
-            (900, None),
-            (899, Some("scans are at least 900 seconds apart")),
-        ] {
-            assert_eq!(
-                broken(|policy| policy.schedule.scan_interval_s = seconds),
-                rule
-            );
-        }
-        for (seconds, rule) in [
-            (900, None),
-            (899, Some("syncs are at least 900 seconds apart")),
-        ] {
-            assert_eq!(
-                broken(|policy| policy.schedule.sync_interval_s = seconds),
-                rule
-            );
+        type Set = fn(&mut Schedule, u32);
+        let least: [(Set, u32, _); 3] = [
+            (
+                |schedule, seconds| schedule.sync_spread_s = seconds,
+                600,
+                "syncs are spread over at least 600 seconds",
+            ),
+            (
+                |schedule, seconds| schedule.scan_interval_s = seconds,
+                900,
+                "scans are at least 900 seconds apart",
+            ),
+            (
+                |schedule, seconds| schedule.sync_interval_s = seconds,
+                900,
+                "syncs are at least 900 seconds apart",
+            ),
+        ];
+        for (set, seconds, rule) in least {
+            assert_eq!(broken(|policy| set(&mut policy.schedule, seconds)), None);
+            let shorter = broken(|policy| set(&mut policy.schedule, seconds - 1));
+            assert_eq!(shorter, Some(rule));
         }
     }
 

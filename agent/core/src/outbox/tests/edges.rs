@@ -11,7 +11,7 @@ use super::rules::{append, setting};
 use super::world::{Handset, Server, declaration, status};
 use crate::adapters::memory::MemoryStore;
 use crate::outbox::chain::SLACK_BYTES;
-use crate::outbox::{Outbox, OutboxError, Refused};
+use crate::outbox::{OutboxError, Refused};
 use crate::ports::{Clock as _, Store as _, Table};
 
 fn text(length: usize) -> Sensitive<Vec<u8>> {
@@ -188,34 +188,4 @@ fn a_checkpoint_is_kept_as_it_was_signed() {
     let server = Server::new(&Handset::new());
     let note = server.checkpoint();
     assert_eq!(server.open_checkpoint(&note).note(), note);
-}
-
-fn epochs_held(outbox: &Outbox) -> usize {
-    outbox.epochs.len()
-}
-
-#[test]
-fn an_epoch_lasts_a_month_and_its_key_is_forgotten_in_passing() {
-    let (handset, store, mut outbox) = setting();
-    let rows = |store: &MemoryStore| {
-        store
-            .scan_lengths(Table::Epoch, &[], None, 9)
-            .unwrap()
-            .len()
-    };
-    append(&handset, &mut outbox, declaration());
-    handset
-        .clock
-        .advance(SignedDuration::from_secs(30 * 24 * 3600 - 1));
-    append(&handset, &mut outbox, declaration());
-    assert_eq!((rows(&store), epochs_held(&outbox)), (1, 1));
-    handset.clock.advance(SignedDuration::from_secs(1));
-    append(&handset, &mut outbox, declaration());
-    // No pass of its own: each record takes it a step further.
-    for _ in 0..50 {
-        append(&handset, &mut outbox, declaration());
-    }
-    assert_eq!((rows(&store), epochs_held(&outbox)), (1, 1));
-    outbox.wipe().unwrap();
-    assert_eq!(epochs_held(&outbox), 0);
 }

@@ -4,6 +4,7 @@ use candour_wire::record::Stream;
 use candour_wire::{RecordId, Sensitive};
 use jiff::SignedDuration;
 
+use super::rules::{append, setting};
 use super::world::{Handset, Server, declaration, sync};
 use crate::adapters::memory::{Fault, MemoryStore};
 use crate::outbox::row;
@@ -57,6 +58,25 @@ fn after_a_month_rows_are_sealed_anew_and_the_old_key_goes() {
             .len(),
         1
     );
+}
+
+#[test]
+fn an_epoch_lasts_a_month_and_its_key_is_forgotten_in_passing() {
+    let (handset, store, mut outbox) = setting();
+    append(&handset, &mut outbox, declaration());
+    let second = SignedDuration::from_secs(1);
+    handset.clock.advance(MONTH - second);
+    append(&handset, &mut outbox, declaration());
+    assert_eq!((epochs(&store), outbox.epochs.len()), (vec![1], 1));
+    handset.clock.advance(second);
+    append(&handset, &mut outbox, declaration());
+    // No pass of its own: each record takes it a step further.
+    for _ in 0..50 {
+        append(&handset, &mut outbox, declaration());
+    }
+    assert_eq!((epochs(&store), outbox.epochs.len()), (vec![2], 1));
+    outbox.wipe().unwrap();
+    assert_eq!(outbox.epochs.len(), 0);
 }
 
 #[test]
