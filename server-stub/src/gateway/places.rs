@@ -15,7 +15,8 @@
 //! as many places as one may have. So an address that floods crowds out itself, and those who
 //! share the address with it get through by being quick. Where all places are taken and an address
 //! has more of them than the newest comer's would have with one more, the one that has most gives
-//! one up, and has no claim to a while: a crowd from a few addresses keeps nobody else out.
+//! one up, and has no claim to a while; otherwise the oldest of those goes whose address has as
+//! many as the newest comer's: a crowd from a few addresses neither keeps nor drives anybody else out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -100,7 +101,11 @@ impl<K: Copy + Eq + Hash> Places<K> {
             let most = held.of.values().max_by_key(|places| places.len());
             match most.filter(|places| places.len() > own_places + 1) {
                 Some(most) => (Some(Crowd::All), most.first(), Duration::ZERO),
-                None => (Some(Crowd::All), held.places.keys().next(), patience),
+                None => {
+                    let of_as_many = held.of.values().filter(|places| places.len() >= own_places);
+                    let oldest = of_as_many.filter_map(BTreeSet::first).min();
+                    (Some(Crowd::All), oldest, patience)
+                }
             }
         } else {
             (None, None, patience)
@@ -276,6 +281,25 @@ mod tests {
         let told: Vec<_> = loud.iter_mut().map(gives_way).collect();
         assert_eq!(told, [true, true, false, false]);
         assert!(!gives_way(&mut quiet));
+    }
+
+    #[test]
+    fn a_crowd_from_several_addresses_does_not_drive_out_whoever_has_fewer_places() {
+        let places = Arc::new(Places::new(5, 5));
+        let (mut quiet, _) = take(&places, "quiet");
+        let mut loud: Vec<_> = ["a", "b", "a", "b"]
+            .map(|key| take(&places, key).0)
+            .into_iter()
+            .collect();
+        let (newest, crowd) = take(&places, "b");
+        assert_eq!(crowd, Some(Crowd::All));
+        assert!(
+            !gives_way(&mut quiet),
+            "though it has been here for longest"
+        );
+        let told: Vec<_> = loud.iter_mut().map(gives_way).collect();
+        assert_eq!(told, [true, false, false, false]);
+        drop(newest);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -46,6 +46,11 @@ pub struct Bound {
 /// How often the store is asked whether it still works.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Connections that the kernel keeps until they are accepted, as far as `net.core.somaxconn` lets
+/// it. Who finds this queue full comes again after a second; accepting or turning away is quick,
+/// so what waits in a long one waits for less.
+const BACKLOG: u32 = 4096;
+
 /// Serves until `stop` completes or the store fails; then accepts nothing more, finishes what was
 /// taken for at most the configured time, and closes the store.
 ///
@@ -65,9 +70,9 @@ pub async fn serve(
     gateway.enrolled.refresh(gateway.store.as_ref()).await?;
     renew(&gateway, &certificate, &config.hosts).await;
     let (tell, told) = watch::channel(false);
-    let (public_tcp, public_bound) = bind(config.public_listen).await?;
-    let (handset_tcp, handset_bound) = bind(config.handset_listen).await?;
-    let (ops_tcp, ops_bound) = bind(config.ops_listen).await?;
+    let (public_tcp, public_bound) = bind(config.public_listen)?;
+    let (handset_tcp, handset_bound) = bind(config.handset_listen)?;
+    let (ops_tcp, ops_bound) = bind(config.ops_listen)?;
     let bound = Bound {
         public: public_bound,
         handset: handset_bound,
@@ -145,9 +150,19 @@ async fn failure(store: &dyn Store) {
 }
 
 /// Takes a port, and says which.
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
     let fail = |error| ServeError::Bind(address, error);
-    let tcp = TcpListener::bind(address).await.map_err(fail)?;
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // A restart does not wait for the connections of before to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    let tcp = listen().map_err(fail)?;
     let bound = tcp.local_addr().map_err(fail)?;
     Ok((tcp, bound))
 }

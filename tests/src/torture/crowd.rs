@@ -99,6 +99,7 @@ async fn trial(args: &Args, program: &Program) -> Result<bool, String> {
         "load average {}; gateway idle: {idle} MiB resident\n{HEAD}",
         load_average()
     );
+    let mut failures = String::new();
     let mut right = true;
     let mut honest = honest::Honest::new(Arc::clone(&department), handsets, ask, at[0]);
     let calm = honest.work(Duration::from_secs(args.seconds)).await;
@@ -111,13 +112,16 @@ async fn trial(args: &Args, program: &Program) -> Result<bool, String> {
         let held = crowd.held();
         drop(crowd);
         let tolerated = if args.shared { score.done() / 10 } else { 0 };
-        let served = score.failed <= tolerated && score.done() > 0;
+        let served = score.failed() <= tolerated && score.done() > 0;
         right &= served && peak < RSS_MAX_MIB;
         let _ = write!(table, "{}", row(attack.name(), held, &score, peak));
+        for (why, times) in score.why() {
+            let _ = writeln!(failures, "{}: {times} × {why}", attack.name());
+        }
     }
     drop(control);
     let crowded = metrics(&department).await;
-    say(&format!("{table}\n{crowded}"));
+    say(&format!("{table}\n{failures}{crowded}"));
     Ok(right)
 }
 
@@ -128,7 +132,7 @@ fn row(name: &str, held: usize, score: &Score, peak: u64) -> String {
     format!(
         "| {name} | {held} | {} | {} | {} ms | {} ms | {} ms | {peak} |\n",
         score.done(),
-        score.failed,
+        score.failed(),
         score.quantile(50).as_millis(),
         score.quantile(99).as_millis(),
         score.quantile(100).as_millis(),

@@ -1,5 +1,6 @@
 //! Handsets that go on with their work: each opens a connection of its own, asks, and reads.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,8 @@ pub(super) enum Ask {
 #[derive(Debug, Default)]
 pub(super) struct Score {
     took: Vec<Duration>,
-    pub(super) failed: usize,
+    /// How often for each reason.
+    failed: BTreeMap<String, usize>,
 }
 
 /// Handsets at work.
@@ -46,6 +48,16 @@ const BETWEEN: Duration = Duration::from_millis(500);
 impl Score {
     pub(super) fn done(&self) -> usize {
         self.took.len()
+    }
+
+    pub(super) fn failed(&self) -> usize {
+        self.failed.values().sum()
+    }
+
+    pub(super) fn why(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.failed
+            .iter()
+            .map(|(why, times)| (why.as_str(), *times))
     }
 
     /// What so many of a hundred took at most.
@@ -94,9 +106,12 @@ impl Honest {
                 while Instant::now() < until {
                     ticks.tick().await;
                     let begun = Instant::now();
-                    match timeout(PATIENCE, phone.once(ask, at)).await {
-                        Ok(Some(())) => score.took.push(begun.elapsed()),
-                        _ => score.failed += 1,
+                    let done = timeout(PATIENCE, phone.once(ask, at)).await;
+                    match done
+                        .unwrap_or_else(|_elapsed| Err(format!("not done after {PATIENCE:?}")))
+                    {
+                        Ok(()) => score.took.push(begun.elapsed()),
+                        Err(why) => *score.failed.entry(why).or_default() += 1,
                     }
                 }
                 (score, phone.handset, phone.head)
@@ -106,7 +121,9 @@ impl Honest {
         for task in tasks {
             if let Ok((score, handset, head)) = task.await {
                 all.took.extend(score.took);
-                all.failed += score.failed;
+                for (why, times) in score.failed {
+                    *all.failed.entry(why).or_default() += times;
+                }
                 self.handsets.push((handset, head));
             }
         }
@@ -122,13 +139,22 @@ struct PhoneAtWork {
 }
 
 impl PhoneAtWork {
-    /// One connection with one request; `None` where it is not answered as it should be.
-    async fn once(&mut self, ask: Ask, at: SocketAddr) -> Option<()> {
+    /// One connection with one request.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not answered as it should be, with the reason.
+    async fn once(&mut self, ask: Ask, at: SocketAddr) -> Result<(), String> {
         let tls = self.handset.tls(&self.department);
-        let mut connection = Connection::open(at, tls).await.ok()?;
+        let connected = Connection::open(at, tls).await;
+        let mut connection = connected.map_err(|error| format!("no connection: {error:?}"))?;
+        let cut_off = |error| format!("no reply: {error:?}");
         if ask == Ask::Policy {
-            let reply = connection.get("/v1/policy").await.ok()?;
-            return (reply.status == 200).then_some(());
+            let reply = connection.get("/v1/policy").await.map_err(cut_off)?;
+            return match reply.status {
+                http::StatusCode::OK => Ok(()),
+                other => Err(other.to_string()),
+            };
         }
         let key = match &self.key {
             Some(key) => key.clone(),
@@ -140,22 +166,22 @@ impl PhoneAtWork {
         let record = self
             .handset
             .declaration(&self.head, &key, "as on any other day");
-        let reply = connection
-            .post(Stream::Records, batch(std::slice::from_ref(&record)))
-            .await
-            .ok()?;
-        let reply: BatchReply = serde_json::from_slice(&reply.body).ok()?;
-        match reply.results.as_slice() {
+        let batch = batch(std::slice::from_ref(&record));
+        let reply = connection.post(Stream::Records, batch).await;
+        let reply = reply.map_err(cut_off)?;
+        let results: BatchReply = serde_json::from_slice(&reply.body)
+            .map_err(|_| format!("{}, and no results", reply.status))?;
+        match results.results.as_slice() {
             [RecordResult::Receipt(_)] => {
                 self.head = self.head.extended(&record.jws);
-                Some(())
+                Ok(())
             }
             // The reply to the one before was lost: go on from where the server is.
             [RecordResult::Refusal(refusal)] => {
-                self.head = refusal.head?;
-                None
+                self.head = refusal.head.unwrap_or(self.head);
+                Err(format!("refused with {}", refusal.code))
             }
-            _ => None,
+            _ => Err("not one result".to_owned()),
         }
     }
 }
