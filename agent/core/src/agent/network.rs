@@ -24,6 +24,9 @@ const SCAN_INTERVAL_S: u32 = 86_400;
 /// Hours within which the same problems are not reported again.
 const SAME_STATUS_HOURS: i64 = 24;
 
+/// Rows that are sealed anew after a sync, once a new epoch has begun: some hundred commits.
+const SEALED_ANEW: usize = 1_024;
+
 /// What the agent did by itself, and when it wants to be woken next.
 #[derive(Debug)]
 pub struct Tick {
@@ -268,7 +271,15 @@ impl Agent {
             let kept = receipts_kept_from(&sync, days);
             state.outbox.prune_receipts(kept)?;
         }
-        self.remove_unneeded(&mut state, &report.delivered_files)
+        self.remove_unneeded(&mut state, &report.delivered_files)?;
+        // Whatever happens to it, the rest stands.
+        if let Err(error) = state.outbox.maintain(SEALED_ANEW) {
+            tracing::warn!(
+                code = error.code().as_str(),
+                "old rows could not be sealed anew"
+            );
+        }
+        Ok(())
     }
 
     /// Whether there is a certificate that has neither expired nor been refused by the server.

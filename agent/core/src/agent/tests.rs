@@ -20,7 +20,7 @@ use crate::adapters::memory_home::MemoryHome;
 use crate::declaration::Draft;
 use crate::identity::Certificate;
 use crate::outbox::Limits;
-use crate::ports::{Endpoint, Home as _, KeyStore as _, Transport, TransportError};
+use crate::ports::{Endpoint, Home as _, KeyStore as _, Table, Transport, TransportError};
 use crate::testing::{self, TestKey};
 
 struct FixedClock(Mutex<Timestamp>);
@@ -409,4 +409,27 @@ fn wiping_destroys_the_keys_and_leaves_nothing() {
     assert_eq!(phone.home.read(Document::Identity).unwrap(), None);
     let fresh = phone.agent();
     assert_eq!(fresh.status().unwrap().problems[0].code, "not_enrolled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_later_a_sync_lets_the_old_epochs_key_go_whatever_else_comes_of_it() {
+    let phone = Phone::enrolled();
+    let declare = || {
+        let agent = phone.agent();
+        agent
+            .declare(agent.preview(&draft()).unwrap(), None)
+            .unwrap();
+        agent
+    };
+    drop(declare());
+    phone.pass_hours(31 * 24);
+    let agent = declare();
+    let report = agent.sync().await.unwrap();
+    assert_eq!(report.failure.unwrap().code, Code::Unreachable);
+    assert_eq!(waiting_records(&agent).len(), 2);
+    drop(agent);
+    let (store, _) = phone.home.open_store(Timestamp::UNIX_EPOCH).unwrap();
+    let epochs = store.scan(Table::Epoch, &[], None, 8).unwrap();
+    assert_eq!(epochs.len(), 1);
+    assert_eq!(epochs[0].0, 2_u32.to_be_bytes());
 }

@@ -57,7 +57,6 @@ impl Outbox {
         changes.extend(self.declared_changes(record)?);
         self.commit(&changes)?;
         self.tips.insert(key.stream(), row.head());
-        self.sweep_quietly();
         Ok(record.id)
     }
 

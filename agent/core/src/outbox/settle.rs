@@ -140,7 +140,6 @@ impl Outbox {
         }
         changes.push(self.put(Table::Meta, CHECKPOINT.to_vec(), checkpoint.note.as_bytes())?);
         self.commit(&changes)?;
-        self.sweep_quietly();
         Ok(())
     }
 

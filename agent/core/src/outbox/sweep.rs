@@ -20,7 +20,8 @@ const SEALED: [Table; 6] = [
 ];
 
 /// How far the pass over all rows has come that seals the old ones anew. It starts over when the
-/// outbox is opened and when another epoch begins, which costs nothing but time.
+/// outbox is opened and when another epoch begins; what has been sealed anew by then is only read
+/// past.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sweep {
     /// Every row that the pass has gone by is sealed under this epoch or a later one.
@@ -30,16 +31,31 @@ pub(super) struct Sweep {
 }
 
 impl Outbox {
-    /// Does one step of what is left to do after a new epoch has begun: seals a few old rows
-    /// anew, and in the end deletes the old keys. Says whether there is more to do. Each append
-    /// and each settling does a step, so calling this is a matter of haste only.
+    /// Does what is left to do after a new epoch has begun: seals old rows anew, a few in each
+    /// commit, and in the end deletes the old keys. Stops once it has sealed `rows` anew, so that
+    /// it takes some milliseconds for every eight of them at most, and says whether there is more
+    /// to do. To be called once in each turn of a phone's work: whatever interrupts it, the next
+    /// call gets at least as far.
     ///
     /// # Errors
     ///
     /// When the key store or the store fails.
-    pub fn maintain(&mut self) -> Result<bool, OutboxError> {
+    pub fn maintain(&mut self, rows: usize) -> Result<bool, OutboxError> {
+        let mut sealed = 0;
+        while sealed < rows {
+            match self.sweep_step()? {
+                Some(more) => sealed += more,
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks at a few rows, and says how many of them it has sealed anew; `None` where there is
+    /// nothing left to do.
+    pub(super) fn sweep_step(&mut self) -> Result<Option<usize>, OutboxError> {
         let Some(sweep) = self.sweep.clone() else {
-            return Ok(false);
+            return Ok(None);
         };
         let current = self
             .epochs
@@ -58,11 +74,11 @@ impl Outbox {
                 ..Sweep::default()
             }
         };
-        let Some(at) = SEALED.get(table).copied() else {
-            let changes = self.epochs.deletions(&*self.keys, epoch)?;
-            self.commit(&changes)?;
+        let deletions = self.epochs.deletions(&*self.keys, epoch)?;
+        let Some(at) = SEALED.get(table).copied().filter(|_| !deletions.is_empty()) else {
+            self.commit(&deletions)?;
             self.sweep = None;
-            return Ok(false);
+            return Ok(None);
         };
         let rows = self.store.scan(at, &[], after.as_deref(), STEP_ROWS)?;
         // Rows that come while the pass is under way have the new key, so the end of a table is not
@@ -92,17 +108,7 @@ impl Outbox {
         }
         self.commit(&changes)?;
         self.sweep = Some(next);
-        Ok(true)
-    }
-
-    /// A step after something else has been committed: whatever happens to it, that stands.
-    pub(super) fn sweep_quietly(&mut self) {
-        if let Err(error) = self.maintain() {
-            tracing::warn!(
-                code = error.code().as_str(),
-                "old rows could not be sealed anew"
-            );
-        }
+        Ok(Some(changes.len()))
     }
 
     /// Destroys the keys and deletes every row, waiting records and drafts included. When it

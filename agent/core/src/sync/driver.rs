@@ -457,7 +457,11 @@ impl<O: LendOutbox> Driver<O> {
                     soon
                 }
             }
-            None if machine.cut_short() => backoff::after_record(now, schedule.as_ref(), jitter),
+            None if machine.cut_short() => {
+                // What there was time for went well.
+                (state.failures, state.failing_since) = (0, None);
+                backoff::after_record(now, schedule.as_ref(), jitter)
+            }
             None => {
                 (state.failures, state.failing_since, state.last_failure) = (0, None, None);
                 state.last_success = Some(now);
@@ -483,9 +487,10 @@ impl<O: LendOutbox> Driver<O> {
             // A person may have cleared the alarm while this sync was under way.
             if stored.alarm != began.alarm && state.alarm == began.alarm {
                 (state.alarm, state.log_anew) = (stored.alarm, stored.log_anew);
+                state.next_attempt = stored.next_attempt;
             }
             state.save(outbox)?;
-            Ok::<_, OutboxError>(next)
+            Ok::<_, OutboxError>(state.next_attempt.unwrap_or(now))
         })
         .await?;
         Ok(self.report)

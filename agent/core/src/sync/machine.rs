@@ -455,7 +455,7 @@ impl Machine {
 
     /// Nothing more in this stream; the other one may fare better.
     fn end_stream(&mut self, failure: Failure) {
-        self.failure.get_or_insert(failure);
+        self.note(failure);
         self.next_stream();
     }
 
@@ -470,8 +470,15 @@ impl Machine {
     }
 
     fn end(&mut self, failure: Failure) {
-        self.failure.get_or_insert(failure);
+        self.note(failure);
         self.step = Step::Finished;
+    }
+
+    /// The first failure is what is told; the longest time that the server asks for is waited.
+    fn note(&mut self, failure: Failure) {
+        let asked = failure.retry_after;
+        let first = self.failure.get_or_insert(failure);
+        first.retry_after = first.retry_after.max(asked);
     }
 }
 

@@ -398,6 +398,32 @@ async fn a_sync_without_time_left_begins_nothing_and_comes_back_soon() {
 }
 
 #[tokio::test]
+async fn a_sync_that_is_cut_short_and_went_well_ends_the_failing() {
+    let mut phone = Phone::new();
+    phone.heartbeat();
+    phone.declare(&[]);
+    phone.department.trouble(
+        "/v1/posture",
+        Trouble::Fails(TransportError::Unreachable("a tunnel".into())),
+    );
+    phone.sync().await;
+    assert!(phone.state().failing_since.is_some());
+    let (now, clock) = (phone.clock.now(), phone.clock.clone());
+    phone.deadline = Some(now + jiff::SignedDuration::from_secs(1));
+    phone.department.trouble(
+        "/v1/posture",
+        Trouble::Lies(Box::new(move |_| {
+            *clock.0.lock().unwrap() += jiff::SignedDuration::from_secs(2);
+        })),
+    );
+    let report = phone.sync().await;
+    assert_eq!((report.failure, report.received), (None, 1));
+    assert_eq!(phone.waiting(), 1, "it was cut short");
+    let state = phone.state();
+    assert_eq!((state.failures, state.failing_since), (0, None));
+}
+
+#[tokio::test]
 async fn what_is_made_during_a_sync_does_not_wait_for_the_next_scheduled_one() {
     let mut phone = Phone::new();
     phone.declare(&[]);

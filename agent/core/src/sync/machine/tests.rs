@@ -133,6 +133,21 @@ fn with_a_policy_in_force_its_turn_comes_once_and_in_every_sync() {
 }
 
 #[test]
+fn the_first_failure_is_told_and_the_longest_time_asked_for_is_waited() {
+    let mut machine = Machine::new(false, None, None).with_policy_after_batch();
+    machine.on_outcome(Outcome::Loaded(vec![item(&[])]));
+    machine.on_outcome(Outcome::Failed(Failure::new(Code::Internal)));
+    assert_eq!(machine.next(now()), Action::FetchPolicy);
+    let day = std::time::Duration::from_hours(24);
+    machine.on_outcome(Outcome::Failed(Failure {
+        retry_after: Some(day),
+        ..Failure::new(Code::Unavailable)
+    }));
+    let told = machine.failure().unwrap();
+    assert_eq!((told.code, told.retry_after), (Code::Internal, Some(day)));
+}
+
+#[test]
 fn after_the_deadline_nothing_new_is_begun() {
     let mut machine = Machine::new(false, None, Some(now()));
     let before = now() - jiff::SignedDuration::from_secs(1);

@@ -159,8 +159,14 @@ async fn an_alarm_that_is_cleared_during_a_sync_stays_cleared() {
             state.save(&mut outbox).unwrap();
         })),
     );
-    assert_eq!(phone.sync().await.received, 2);
-    assert_eq!(phone.state().alarm, None);
+    let report = phone.sync().await;
+    assert_eq!(
+        (report.received, report.next_attempt),
+        (2, phone.clock.now())
+    );
+    let state = phone.state();
+    assert_eq!(state.alarm, None);
+    assert!(state.due(phone.clock.now(), None), "nothing puts it off");
 }
 
 #[tokio::test]
