@@ -131,8 +131,8 @@ type Entries = Vec<Result<Verified, Refusal>>;
 /// Fewest records worth a thread of their own: handing them over costs a tenth of checking one.
 const PART_MIN: usize = 4;
 
-/// Most bytes of JSON that are read where they arrived: that takes about as long as handing them to
-/// another thread and back.
+/// Most bytes of JSON that are read and checked where they arrived: to read them takes about as long
+/// as handing them to another thread and back.
 const AT_ONCE_MAX_BYTES: usize = 16 << 10;
 
 /// Most records that are checked where they arrived: a tenth of a millisecond. Most batches have
@@ -149,7 +149,8 @@ async fn check_batch<T: Send + Sync + 'static>(
     body: Bytes,
     held: &Arc<T>,
 ) -> Outcome<(Entries, u64)> {
-    let request = if decode::is_at_most(encoding, &body, AT_ONCE_MAX_BYTES) {
+    let at_once = decode::is_at_most(encoding, &body, AT_ONCE_MAX_BYTES);
+    let request = if at_once {
         decode::batch(encoding, body)?
     } else {
         let held = Arc::clone(held);
@@ -160,7 +161,7 @@ async fn check_batch<T: Send + Sync + 'static>(
         joined(tokio::task::spawn_blocking(unpack)).await??
     };
     let (records, log_size) = (request.records, request.log_size);
-    if records.len() <= AT_ONCE_MAX {
+    if at_once && records.len() <= AT_ONCE_MAX {
         return Ok((check_all(&checker, records), log_size));
     }
     let part = records.len().div_ceil(*CORES).max(PART_MIN);

@@ -81,7 +81,7 @@ impl Default for Limits {
         Self {
             enrolment: permits(64),
             renewal: permits(64),
-            // An eighth of a GiB at the very most.
+            // Unpacking one may take some 20 MiB: JSON, the window of its compression, and records.
             batch: permits(32),
             attachment: permits(64),
             read: permits(256),
@@ -131,7 +131,7 @@ impl Limits {
     }
 
     /// Makes room for a body that has grown by this many bytes; waits for a short time. What has
-    /// not arrived takes no room, so that slow senders do not keep others out.
+    /// not arrived takes no room, so that who sends slowly takes only as much as has been sent.
     pub(super) async fn grow(&self, room: &mut Room, bytes: usize) -> Result<(), Code> {
         let grown = room.bytes.saturating_add(bytes);
         let more = grown.div_ceil(1024) - room.bytes.div_ceil(1024);

@@ -197,6 +197,8 @@ impl Listener {
             },
             Door::Enrolled(tls, handsets) => {
                 let met = tokio::select! {
+                    // Whoever has shown a certificate is no stranger, and does not give way as one.
+                    biased;
                     met = self.meet(tls, handsets, stream, peer, stop.clone()) => met,
                     () = place.wanted() => return,
                 };

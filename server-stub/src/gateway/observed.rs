@@ -18,12 +18,15 @@ pub(super) enum Seen {
 /// A body whose reading is told to a function.
 pub(super) struct Observed<B: Body, F: FnMut(Seen)> {
     body: B,
+    /// A body in chunks does not know that its end was reached.
+    read: bool,
     tell: F,
 }
 
 impl<B: Body, F: FnMut(Seen)> Observed<B, F> {
     pub(super) const fn new(body: B, tell: F) -> Self {
-        Self { body, tell }
+        let read = false;
+        Self { body, read, tell }
     }
 }
 
@@ -36,10 +39,14 @@ impl<B: Body<Data = Bytes> + Unpin, F: FnMut(Seen) + Unpin> Body for Observed<B,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            (self.tell)(Seen::Bytes(data.remaining()));
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    (self.tell)(Seen::Bytes(data.remaining()));
+                }
+            }
+            Poll::Ready(None) => self.read = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         polled
     }
@@ -55,8 +62,37 @@ impl<B: Body<Data = Bytes> + Unpin, F: FnMut(Seen) + Unpin> Body for Observed<B,
 
 impl<B: Body, F: FnMut(Seen)> Drop for Observed<B, F> {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
+        if !self.read && !self.body.is_end_stream() {
             (self.tell)(Seen::Left);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{FutureExt as _, stream};
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_does_not_know_its_length_is_left_only_where_its_end_was_not_reached() {
+        let seen = |frames: usize| {
+            let mut seen = Vec::new();
+            let data = ["a", "bc"].map(|data| Ok::<_, Infallible>(Frame::data(Bytes::from(data))));
+            let body = StreamBody::new(stream::iter(data));
+            let mut observed = Observed::new(body, |what| seen.push(what));
+            for _ in 0..frames {
+                let _ = observed.frame().now_or_never();
+            }
+            drop(observed);
+            seen
+        };
+        let bytes = [Seen::Bytes(1), Seen::Bytes(2)];
+        assert_eq!(seen(3), bytes);
+        assert_eq!(seen(2), [bytes.as_slice(), &[Seen::Left]].concat());
+        assert_eq!(seen(0), [Seen::Left]);
     }
 }

@@ -15,8 +15,10 @@
 //! as many places as one may have. So an address that floods crowds out itself, and those who
 //! share the address with it get through by being quick. Where all places are taken and an address
 //! has more of them than the newest comer's would have with one more, the one that has most gives
-//! one up, and has no claim to a while; otherwise the oldest of those goes whose address has as
-//! many as the newest comer's: a crowd from a few addresses neither keeps nor drives anybody else out.
+//! one up at once: its oldest, or while that has not had its while, its newest, on which least
+//! time has been spent. Otherwise the oldest of those goes whose address has more places than the
+//! newest comer's, or is the same. So a crowd neither keeps nor drives out anybody who has fewer
+//! places than each of its addresses has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -93,32 +95,31 @@ impl<K: Copy + Eq + Hash> Places<K> {
         let (tell, wanted) = oneshot::channel();
         let since = Instant::now();
         let mut held = self.lock();
-        let own = held.of.get(&key);
-        let own_places = own.map_or(0, BTreeSet::len);
-        let (crowd, oldest, patience) = if own_places >= self.for_each {
-            (Some(Crowd::One), own.and_then(BTreeSet::first), patience)
+        let own = held.of.get(&key).map_or(0, BTreeSet::len);
+        let crowd = if own >= self.for_each {
+            Some(Crowd::One)
         } else if held.places.len() >= self.in_all {
-            let most = held.of.values().max_by_key(|places| places.len());
-            match most.filter(|places| places.len() > own_places + 1) {
-                Some(most) => (Some(Crowd::All), most.first(), Duration::ZERO),
-                None => {
-                    let of_as_many = held.of.values().filter(|places| places.len() >= own_places);
-                    let oldest = of_as_many.filter_map(BTreeSet::first).min();
-                    (Some(Crowd::All), oldest, patience)
-                }
-            }
+            Some(Crowd::All)
         } else {
-            (None, None, patience)
+            None
         };
-        let oldest = oldest.copied();
-        if let Some(oldest) = oldest {
-            let new = |holder: &Holder<K>| since.duration_since(holder.since) < patience;
-            if held.places.get(&oldest).is_some_and(new) {
-                return (None, crowd);
-            }
-            if let Some(tell) = held.remove(oldest) {
-                // It may be ending by itself just now.
-                let _ = tell.send(());
+        let had_a_while = |number: &&u64| {
+            let holder = held.places.get(*number);
+            holder.is_some_and(|holder| since.duration_since(holder.since) >= patience)
+        };
+        let gives_way = match crowd {
+            None => None,
+            Some(Crowd::One) => held.oldest_of(&key).filter(had_a_while),
+            Some(Crowd::All) => held.gives_way(&key, own, had_a_while),
+        };
+        match gives_way.copied() {
+            None if crowd.is_some() => return (None, crowd),
+            None => {}
+            Some(number) => {
+                if let Some(tell) = held.remove(number) {
+                    // It may be ending by itself just now.
+                    let _ = tell.send(());
+                }
             }
         }
         let number = held.next;
@@ -140,6 +141,21 @@ impl<K: Copy + Eq + Hash> Places<K> {
 }
 
 impl<K: Copy + Eq + Hash> Held<K> {
+    fn oldest_of(&self, key: &K) -> Option<&u64> {
+        self.of.get(key).and_then(BTreeSet::first)
+    }
+
+    /// Who gives way where all places are taken and somebody with `own` places wants one more.
+    fn gives_way(&self, key: &K, own: usize, had_a_while: impl Fn(&&u64) -> bool) -> Option<&u64> {
+        let most = self.of.values().max_by_key(|places| places.len())?;
+        if most.len() > own + 1 {
+            return most.first().filter(had_a_while).or(most.last());
+        }
+        let of_more = self.of.values().filter(|places| places.len() > own);
+        let oldest = of_more.filter_map(BTreeSet::first);
+        oldest.chain(self.oldest_of(key)).min().filter(had_a_while)
+    }
+
     fn remove(&mut self, number: u64) -> Option<oneshot::Sender<()>> {
         let Holder { key, tell, .. } = self.places.remove(&number)?;
         if let Some(own) = self.of.get_mut(&key) {
@@ -199,12 +215,12 @@ const SAMPLE: Duration = Duration::from_millis(50);
 
 const AT_LEAST: Duration = Duration::from_millis(200);
 
-/// What counts as one address: of IPv6 the first 64 bits, since whoever has one address there has
-/// them all (RFC 6177).
+/// What counts as one address: of IPv6 the first 56 bits. Whoever has one address there has the 64
+/// bits behind it as well, and a line at home commonly has 256 such networks (RFC 6177, section 2).
 pub(super) fn one_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 72 << 72).into()),
     }
 }
 
@@ -279,7 +295,7 @@ mod tests {
         let given = other.each_ref().map(Option::is_some);
         assert_eq!(given, [true, true, false], "two, two and one");
         let told: Vec<_> = loud.iter_mut().map(gives_way).collect();
-        assert_eq!(told, [true, true, false, false]);
+        assert_eq!(told, [false, false, true, true], "who is nearly done stays");
         assert!(!gives_way(&mut quiet));
     }
 
@@ -298,8 +314,31 @@ mod tests {
             "though it has been here for longest"
         );
         let told: Vec<_> = loud.iter_mut().map(gives_way).collect();
-        assert_eq!(told, [true, false, false, false]);
+        assert_eq!(told, [false, true, false, false], "its own oldest");
         drop(newest);
+    }
+
+    #[test]
+    fn of_those_who_have_more_than_their_share_whoever_had_a_while_goes_first() {
+        let places = Arc::new(Places::new(3, 3));
+        let mut loud = [(); 3].map(|()| take(&places, "loud").0);
+        let (_other, crowd) = take(&places, "other");
+        assert_eq!(crowd, Some(Crowd::All));
+        assert_eq!(loud.each_mut().map(gives_way), [true, false, false]);
+    }
+
+    #[test]
+    fn nobody_takes_a_place_of_an_address_that_has_no_more_than_their_own() {
+        let places = Arc::new(Places::new(4, 4));
+        let (mut quiet, _) = take(&places, "quiet");
+        let mut loud = ["a", "b", "b"].map(|key| take(&places, key).0);
+        let (_newest, crowd) = take(&places, "a");
+        assert_eq!(crowd, Some(Crowd::All));
+        assert!(
+            !gives_way(&mut quiet),
+            "though it has been here for longest"
+        );
+        assert_eq!(loud.each_mut().map(gives_way), [true, false, false]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -313,10 +352,11 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_network_of_version_6_are_one_and_mapped_ones_are_what_they_map() {
+    fn addresses_of_one_site_of_version_6_are_one_and_mapped_ones_are_what_they_map() {
         let one = |text: &str| one_address(text.parse().unwrap());
         assert_eq!(one("2001:db8:1:2:3::4"), one("2001:db8:1:2:ffff::1"));
-        assert_ne!(one("2001:db8:1:2::1"), one("2001:db8:1:3::1"));
+        assert_eq!(one("2001:db8:1:200::1"), one("2001:db8:1:2ff::1"));
+        assert_ne!(one("2001:db8:1:200::1"), one("2001:db8:1:300::1"));
         assert_eq!(one("::ffff:192.0.2.7"), one("192.0.2.7"));
         assert_ne!(one("192.0.2.7"), one("192.0.2.8"));
     }

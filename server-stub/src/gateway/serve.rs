@@ -99,6 +99,14 @@ pub async fn serve(
     for (tcp, listener) in [(public_tcp, public), (handset_tcp, handset), (ops_tcp, ops)] {
         tasks.spawn(listener.run(tcp, told.clone()));
     }
+    // It waits for its turn like the handshakes and requests whose lateness it measures.
+    let mut over = told.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = lag.measure() => {}
+            _ = over.wait_for(|stop| *stop) => {}
+        }
+    });
     tasks.spawn(follow::follow(
         gateway.clone(),
         certificate,
@@ -107,7 +115,6 @@ pub async fn serve(
     ));
     ready(&bound);
     let ended = tokio::select! {
-        () = lag.measure() => Ok(()),
         () = stop => Ok(()),
         () = failure(gateway.store.as_ref()) => Err(StoreError::Failed.into()),
     };

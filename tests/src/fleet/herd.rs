@@ -253,6 +253,12 @@ impl Stage {
             .load(std::sync::atomic::Ordering::Relaxed);
         if early > 0 {
             report.broken(format!("{early} requests came before they were to"));
+        } else if world.is_impatient() && tally.sums().failed() == 0 {
+            return Err(
+                "nobody was told to wait, so the impatient could not be noticed; \
+                        bring more phones, or bring them --within less time"
+                    .into(),
+            );
         }
         fleet.stop_server()?;
         report.grown(fleet, self.database, received, None);

@@ -4,11 +4,13 @@
 //!
 //! The crowd comes from as many addresses as asked for. With `--shared` the handsets share the
 //! first of them, as they do behind a mobile operator's gateway, and some may be turned away: they
-//! would come back. The control is a listener that lets 1,024 in and makes the others wait: the
+//! would come back. `--away` puts a slow network before them, on which a handshake takes two ways there
+//! and one back. The control is a listener that lets 1,024 in and makes the others wait: the
 //! handsets' failures there show that the trial can fail.
 
 mod attack;
 mod control;
+mod far;
 mod honest;
 
 use std::fmt::Write as _;
@@ -28,7 +30,10 @@ pub struct Args {
     connections: usize,
     /// Loopback addresses that the crowd comes from.
     #[arg(long, default_value_t = 1)]
-    addresses: u8,
+    addresses: u16,
+    /// Milliseconds that whatever the handsets say, or are told, is under way.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    away: u64,
     /// Let the handsets share the crowd's address.
     #[arg(long)]
     shared: bool,
@@ -101,7 +106,13 @@ async fn trial(args: &Args, program: &Program) -> Result<bool, String> {
     );
     let mut failures = String::new();
     let mut right = true;
-    let mut honest = honest::Honest::new(Arc::clone(&department), handsets, ask, at[0]);
+    let far = match args.away {
+        0 => None,
+        ms => Some(far::Far::start(at[0], Duration::from_millis(ms)).await),
+    };
+    let far = far.transpose().map_err(|error| error.to_string())?;
+    let gateway = far.as_ref().map_or(at[0], far::Far::address);
+    let mut honest = honest::Honest::new(Arc::clone(&department), handsets, ask, gateway).await;
     let calm = honest.work(Duration::from_secs(args.seconds)).await;
     let _ = write!(table, "{}", row("nobody else", 0, &calm, idle));
     for attack in attacks {
@@ -119,7 +130,7 @@ async fn trial(args: &Args, program: &Program) -> Result<bool, String> {
             let _ = writeln!(failures, "{}: {times} × {why}", attack.name());
         }
     }
-    drop(control);
+    drop((control, far));
     let crowded = metrics(&department).await;
     say(&format!("{table}\n{failures}{crowded}"));
     Ok(right)

@@ -108,16 +108,16 @@ impl Crowd {
             held: Arc::clone(&held),
         });
         let mut tasks = JoinSet::new();
-        // Handsets come from 127.0.0.1.
-        let first = if args.shared { 1 } else { 2 };
+        // Handsets come from the first.
+        let first = Ipv4Addr::LOCALHOST.to_bits() + u32::from(!args.shared);
         for number in 0..attack.size(args.connections) {
             let plan = Arc::clone(&plan);
-            let place = number % usize::from(args.addresses.clamp(1, 250));
-            let last = first + u8::try_from(place).unwrap_or_default();
+            let place = number % usize::from(args.addresses.max(1));
+            let from = Ipv4Addr::from_bits(first + u32::try_from(place).unwrap_or_default());
             tasks.spawn(async move {
                 loop {
                     // Whatever ends it, there is another after it.
-                    let _ = plan.once(Ipv4Addr::new(127, 0, 0, last)).await;
+                    let _ = plan.once(from).await;
                     tokio::time::sleep(plan.pause()).await;
                 }
             });

@@ -37,6 +37,7 @@ pub(super) struct Honest {
     handsets: Vec<(Arc<RawHandset>, Head)>,
     ask: Ask,
     at: SocketAddr,
+    key: RecordsPublicKey,
 }
 
 /// How long a phone waits; the agent itself gives the server a minute.
@@ -70,7 +71,12 @@ impl Score {
 }
 
 impl Honest {
-    pub(super) fn new(
+    /// Handsets that ask at this address, before anybody else is there.
+    ///
+    /// # Panics
+    ///
+    /// When the department gives them no policy.
+    pub(super) async fn new(
         department: Arc<Department>,
         handsets: Vec<RawHandset>,
         ask: Ask,
@@ -80,9 +86,18 @@ impl Honest {
             let head = handset.genesis(Stream::Records);
             (Arc::new(handset), head)
         });
+        let handsets: Vec<_> = handsets.collect();
+        let first = handsets
+            .first()
+            .expect("there are handsets")
+            .0
+            .tls(&department);
+        let first = Connection::open(department.handset_address(), first).await;
+        let policy = first.expect("a connection").policy(&department).await;
         Self {
+            key: policy.records_key,
             department,
-            handsets: handsets.collect(),
+            handsets,
             ask,
             at,
         }
@@ -94,13 +109,14 @@ impl Honest {
         let mut tasks = Vec::new();
         for (handset, head) in self.handsets.drain(..) {
             let (department, ask, at) = (Arc::clone(&self.department), self.ask, self.at);
+            let key = self.key.clone();
             tasks.push(tokio::spawn(async move {
                 let mut score = Score::default();
                 let mut phone = PhoneAtWork {
                     department,
                     handset,
                     head,
-                    key: None,
+                    key,
                 };
                 let mut ticks = tokio::time::interval(BETWEEN);
                 while Instant::now() < until {
@@ -119,13 +135,12 @@ impl Honest {
         }
         let mut all = Score::default();
         for task in tasks {
-            if let Ok((score, handset, head)) = task.await {
-                all.took.extend(score.took);
-                for (why, times) in score.failed {
-                    *all.failed.entry(why).or_default() += times;
-                }
-                self.handsets.push((handset, head));
+            let (score, handset, head) = task.await.expect("a handset goes on");
+            all.took.extend(score.took);
+            for (why, times) in score.failed {
+                *all.failed.entry(why).or_default() += times;
             }
+            self.handsets.push((handset, head));
         }
         all
     }
@@ -135,7 +150,7 @@ struct PhoneAtWork {
     department: Arc<Department>,
     handset: Arc<RawHandset>,
     head: Head,
-    key: Option<RecordsPublicKey>,
+    key: RecordsPublicKey,
 }
 
 impl PhoneAtWork {
@@ -156,16 +171,9 @@ impl PhoneAtWork {
                 other => Err(other.to_string()),
             };
         }
-        let key = match &self.key {
-            Some(key) => key.clone(),
-            None => self
-                .key
-                .insert(connection.policy(&self.department).await.records_key)
-                .clone(),
-        };
         let record = self
             .handset
-            .declaration(&self.head, &key, "as on any other day");
+            .declaration(&self.head, &self.key, "as on any other day");
         let batch = batch(std::slice::from_ref(&record));
         let reply = connection.post(Stream::Records, batch).await;
         let reply = reply.map_err(cut_off)?;
