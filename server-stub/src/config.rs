@@ -162,12 +162,12 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "strangers_max",
-        Some("512"),
+        Some("2048"),
         "Most connections without a certificate at a time on each listener, 1 to 65536.",
     ),
     key(
         "strangers_per_address",
-        Some("256"),
+        Some("1024"),
         "As many of them as may come from one address, 1 to 65536.",
     ),
     key(

@@ -13,12 +13,12 @@
 //!
 //! First gives way who comes from the same address as the newest comer, where that address has
 //! as many places as one may have. So an address that floods crowds out itself, and those who
-//! share the address with it get through by being quick. Where all places are taken and an address
-//! has more of them than the newest comer's would have with one more, the one that has most gives
-//! one up at once: its oldest, or while that has not had its while, its newest, on which least
-//! time has been spent. Otherwise the oldest of those goes whose address has more places than the
-//! newest comer's, or is the same. So a crowd neither keeps nor drives out anybody who has fewer
-//! places than each of its addresses has.
+//! share the address with it get through by being quick. Where all places are taken, the oldest
+//! gives way, whosever it is, once it has had twice its while. Else the oldest of those does that
+//! have had one and whose address has more places than the newest comer's, or is the same. Else the
+//! address that has most gives one up all the same if it has more than the newest comer's would
+//! have with one more: its newest, on which least time has been spent. So a crowd neither keeps nor
+//! drives out anybody who is quick and has fewer places than each of its addresses has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -84,9 +84,8 @@ impl<K: Copy + Eq + Hash> Places<K> {
         }
     }
 
-    /// Gives a place, and says whether somebody else has to give way for it; none where who
-    /// would have to has not held theirs for as long as `patience`, and has no more than their
-    /// share.
+    /// Gives a place, and says whether somebody else has to give way for it; none where nobody
+    /// has to. The [module](self) says who has to, where a while is `patience`.
     pub(super) fn take(
         self: &Arc<Self>,
         key: K,
@@ -103,14 +102,16 @@ impl<K: Copy + Eq + Hash> Places<K> {
         } else {
             None
         };
-        let had_a_while = |number: &&u64| {
-            let holder = held.places.get(*number);
-            holder.is_some_and(|holder| since.duration_since(holder.since) >= patience)
+        let age = |number: &u64| {
+            let holder = held.places.get(number);
+            holder.map_or(Duration::ZERO, |holder| since.duration_since(holder.since))
         };
         let gives_way = match crowd {
             None => None,
-            Some(Crowd::One) => held.oldest_of(&key).filter(had_a_while),
-            Some(Crowd::All) => held.gives_way(&key, own, had_a_while),
+            Some(Crowd::One) => held
+                .oldest_of(&key)
+                .filter(|oldest| age(oldest) >= patience),
+            Some(Crowd::All) => held.gives_way(&key, own, patience, age),
         };
         match gives_way.copied() {
             None if crowd.is_some() => return (None, crowd),
@@ -146,14 +147,24 @@ impl<K: Copy + Eq + Hash> Held<K> {
     }
 
     /// Who gives way where all places are taken and somebody with `own` places wants one more.
-    fn gives_way(&self, key: &K, own: usize, had_a_while: impl Fn(&&u64) -> bool) -> Option<&u64> {
-        let most = self.of.values().max_by_key(|places| places.len())?;
-        if most.len() > own + 1 {
-            return most.first().filter(had_a_while).or(most.last());
+    fn gives_way(
+        &self,
+        key: &K,
+        own: usize,
+        patience: Duration,
+        age: impl Fn(&u64) -> Duration,
+    ) -> Option<&u64> {
+        let oldest = self.places.keys().next()?;
+        if age(oldest) >= 2 * patience {
+            return Some(oldest);
         }
         let of_more = self.of.values().filter(|places| places.len() > own);
         let oldest = of_more.filter_map(BTreeSet::first);
-        oldest.chain(self.oldest_of(key)).min().filter(had_a_while)
+        let oldest = oldest.chain(self.oldest_of(key)).min();
+        oldest.filter(|oldest| age(oldest) >= patience).or_else(|| {
+            let most = self.of.values().max_by_key(|places| places.len())?;
+            most.last().filter(|_| most.len() > own + 1)
+        })
     }
 
     fn remove(&mut self, number: u64) -> Option<oneshot::Sender<()>> {
@@ -213,7 +224,7 @@ impl Lag {
 
 const SAMPLE: Duration = Duration::from_millis(50);
 
-const AT_LEAST: Duration = Duration::from_millis(200);
+const AT_LEAST: Duration = Duration::from_millis(500);
 
 /// What counts as one address: of IPv6 the first 56 bits. Whoever has one address there has the 64
 /// bits behind it as well, and a line at home commonly has 256 such networks (RFC 6177, section 2).
@@ -299,46 +310,54 @@ mod tests {
         assert!(!gives_way(&mut quiet));
     }
 
-    #[test]
-    fn a_crowd_from_several_addresses_does_not_drive_out_whoever_has_fewer_places() {
-        let places = Arc::new(Places::new(5, 5));
-        let (mut quiet, _) = take(&places, "quiet");
-        let mut loud: Vec<_> = ["a", "b", "a", "b"]
-            .map(|key| take(&places, key).0)
-            .into_iter()
-            .collect();
-        let (newest, crowd) = take(&places, "b");
-        assert_eq!(crowd, Some(Crowd::All));
-        assert!(
-            !gives_way(&mut quiet),
-            "though it has been here for longest"
-        );
-        let told: Vec<_> = loud.iter_mut().map(gives_way).collect();
-        assert_eq!(told, [false, true, false, false], "its own oldest");
-        drop(newest);
+    const WHILE: Duration = Duration::from_secs(1);
+
+    /// Which of `places` gives way to a newcomer, by number.
+    fn makes_way(
+        places: &Arc<Places<&'static str>>,
+        of: &mut [Place<&'static str>],
+        key: &'static str,
+    ) -> Vec<usize> {
+        let (newest, crowd) = places.take(key, WHILE);
+        assert_eq!((newest.is_some(), crowd), (true, Some(Crowd::All)));
+        let told = of.iter_mut().map(gives_way).enumerate();
+        told.filter_map(|(number, told)| told.then_some(number))
+            .collect()
     }
 
-    #[test]
-    fn of_those_who_have_more_than_their_share_whoever_had_a_while_goes_first() {
-        let places = Arc::new(Places::new(3, 3));
-        let mut loud = [(); 3].map(|()| take(&places, "loud").0);
-        let (_other, crowd) = take(&places, "other");
-        assert_eq!(crowd, Some(Crowd::All));
-        assert_eq!(loud.each_mut().map(gives_way), [true, false, false]);
+    fn taken(places: &Arc<Places<&'static str>>, by: &[&'static str]) -> Vec<Place<&'static str>> {
+        by.iter().map(|key| take(places, *key).0).collect()
     }
 
-    #[test]
-    fn nobody_takes_a_place_of_an_address_that_has_no_more_than_their_own() {
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_does_not_drive_out_whoever_has_no_more_places_than_its_address() {
+        for (of, key, who) in [
+            (["quiet", "a", "b", "a", "b"], "b", 2),
+            (["quiet", "a", "b", "b", "b"], "a", 1),
+        ] {
+            let places = Arc::new(Places::new(5, 5));
+            let mut of = taken(&places, &of);
+            sleep(WHILE).await;
+            assert_eq!(makes_way(&places, &mut of, key), [who]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_had_a_while_gives_way_before_those_who_are_at_it_though_they_are_more() {
         let places = Arc::new(Places::new(4, 4));
-        let (mut quiet, _) = take(&places, "quiet");
-        let mut loud = ["a", "b", "b"].map(|key| take(&places, key).0);
-        let (_newest, crowd) = take(&places, "a");
-        assert_eq!(crowd, Some(Crowd::All));
-        assert!(
-            !gives_way(&mut quiet),
-            "though it has been here for longest"
-        );
-        assert_eq!(loud.each_mut().map(gives_way), [true, false, false]);
+        let mut of = taken(&places, &["silent"]);
+        sleep(WHILE).await;
+        of.extend(taken(&places, &["busy"; 3]));
+        assert_eq!(makes_way(&places, &mut of, "other"), [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stays_for_twice_as_long_gives_way_to_an_address_with_more_places() {
+        let places = Arc::new(Places::new(4, 4));
+        let mut of = taken(&places, &["silent"]);
+        sleep(2 * WHILE).await;
+        of.extend(taken(&places, &["busy"; 3]));
+        assert_eq!(makes_way(&places, &mut of, "busy"), [0]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -280,7 +280,7 @@ const BY_EST: usize = 16;
 const TRIES: usize = 20;
 
 /// `strangers_max` of the server's settings, which is what limits each address here.
-const STRANGERS_MAX: &str = "512";
+const STRANGERS_MAX: &str = "2048";
 
 fn scratch(dir: Option<&Path>) -> std::io::Result<TempDir> {
     match dir {

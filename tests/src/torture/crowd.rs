@@ -5,7 +5,7 @@
 //! The crowd comes from as many addresses as asked for. With `--shared` the handsets share the
 //! first of them, as they do behind a mobile operator's gateway, and some may be turned away: they
 //! would come back. `--away` puts a slow network before them, on which a handshake takes two ways there
-//! and one back. The control is a listener that lets 1,024 in and makes the others wait: the
+//! and one back, and gives each an address of its own. The control is a listener that lets 1,024 in and makes the others wait: the
 //! handsets' failures there show that the trial can fail.
 
 mod attack;
@@ -14,6 +14,7 @@ mod far;
 mod honest;
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,9 @@ pub struct Args {
 
 /// Handsets that go on delivering.
 const HONEST: usize = 16;
+
+/// The first of the handsets' addresses on a slow network.
+const FAR: Ipv4Addr = Ipv4Addr::new(127, 128, 0, 1);
 
 /// What the gateway's memory must stay below with 10,000 idle connections.
 const RSS_MAX_MIB: u64 = 400;
@@ -106,9 +110,13 @@ async fn trial(args: &Args, program: &Program) -> Result<bool, String> {
     );
     let mut failures = String::new();
     let mut right = true;
+    let from = match args.shared {
+        true => (Ipv4Addr::LOCALHOST, 1),
+        false => (FAR, u32::try_from(HONEST).expect("a few")),
+    };
     let far = match args.away {
         0 => None,
-        ms => Some(far::Far::start(at[0], Duration::from_millis(ms)).await),
+        ms => Some(far::Far::start(at[0], Duration::from_millis(ms), from).await),
     };
     let far = far.transpose().map_err(|error| error.to_string())?;
     let gateway = far.as_ref().map_or(at[0], far::Far::address);

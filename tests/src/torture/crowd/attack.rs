@@ -243,7 +243,8 @@ const ENROL: &[u8] = b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nhost: x\r\
     authorization: Basic Y2FuZG91cjpndWVzcw==\r\ncontent-type: application/pkcs10\r\n\
     content-length: 4\r\nconnection: close\r\n\r\nAAAA";
 
-async fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+/// Connects from a certain address.
+pub(super) async fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((from, 0)))?;
     socket.connect(to).await

@@ -1,6 +1,6 @@
 //! A slow network between the handsets and the gateway.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -15,14 +15,23 @@ pub(super) struct Far {
 }
 
 impl Far {
-    /// A network on which everything takes so long, in each direction.
-    pub(super) async fn start(to: SocketAddr, takes: Duration) -> std::io::Result<Self> {
+    /// A network on which everything takes so long, in each direction. The gateway sees each
+    /// connection come `from` one of so many addresses.
+    pub(super) async fn start(
+        to: SocketAddr,
+        takes: Duration,
+        (from, addresses): (Ipv4Addr, u32),
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
+            for number in (0..addresses).cycle() {
+                let Ok((near, _)) = listener.accept().await else {
+                    break;
+                };
+                let from = Ipv4Addr::from_bits(from.to_bits() + number);
                 // A connection that breaks is the business of those who speak through it.
-                tokio::spawn(async move { between(near, to, takes).await.ok() });
+                tokio::spawn(async move { between(near, from, to, takes).await.ok() });
             }
         });
         Ok(Self { address, task })
@@ -40,8 +49,13 @@ impl Drop for Far {
     }
 }
 
-async fn between(near: TcpStream, to: SocketAddr, takes: Duration) -> std::io::Result<()> {
-    let far = TcpStream::connect(to).await?;
+async fn between(
+    near: TcpStream,
+    from: Ipv4Addr,
+    to: SocketAddr,
+    takes: Duration,
+) -> std::io::Result<()> {
+    let far = super::attack::connect(from, to).await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let (near_read, near_write) = near.into_split();
