@@ -14,6 +14,7 @@ pub mod phone;
 pub mod phone_check;
 pub mod power_cut;
 pub mod recorder;
+pub mod stuck;
 pub mod trace;
 
 use std::ffi::OsString;

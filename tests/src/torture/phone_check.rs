@@ -30,6 +30,9 @@ pub struct PhoneCheck {
 /// What is wrong, a sentence each.
 pub type Findings = Vec<String>;
 
+/// What is said of two rows under one salt.
+pub const USED_TWICE: &str = "a nonce is used twice";
+
 /// Most rows that are read of a table.
 const ROWS_MAX: usize = 100_000;
 
@@ -273,7 +276,7 @@ impl PhoneCheck {
         let sealed = Digest::of_parts(&[table.as_str().as_bytes(), key, value]);
         let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
         if *salts.entry(salt.to_vec()).or_insert(sealed) != sealed {
-            found.push("a nonce is used twice".into());
+            found.push(USED_TWICE.into());
         }
     }
 }

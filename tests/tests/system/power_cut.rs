@@ -3,6 +3,7 @@
 //! does not.
 
 use candour_tests::torture::power_cut::{AgentRun, Control, Run, ServerRun, Tally, cut};
+use candour_tests::torture::stuck::nonces_used_twice;
 
 use crate::program;
 
@@ -27,4 +28,11 @@ fn a_phone_whose_power_goes_has_everything_that_it_acknowledged() {
 #[test]
 fn a_server_whose_power_goes_has_everything_that_it_acknowledged() {
     holds_and_notices(&ServerRun::record(&program(), 1, 3).unwrap(), 100);
+}
+
+#[test]
+fn a_nonce_that_is_used_twice_is_noticed() {
+    let used_twice = |stuck| nonces_used_twice(&program(), 25, stuck).unwrap();
+    assert_eq!(used_twice(false), 0);
+    assert!(used_twice(true) > 0);
 }
