@@ -90,7 +90,11 @@ impl World {
                 );
             }
         }
-        for verified in agent.verify(None).unwrap_or_default() {
+        let verified = agent.verify(None);
+        if let Err(error) = &verified {
+            self.accuse(Rule::ReceiptHolds, format!("phone {p}: {error}"));
+        }
+        for verified in verified.unwrap_or_default() {
             let excused = verified.finding == Finding::Contradicted && self.server_went_back;
             if excused {
                 self.met

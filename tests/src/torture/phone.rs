@@ -76,6 +76,9 @@ struct Phone {
     early: bool,
 }
 
+/// How long a phone that says yes too early takes until it commits.
+const EARLY: std::time::Duration = std::time::Duration::from_millis(50);
+
 const APPS: [&str; 4] = ["whatsapp", "signal", "telegram", "wechat"];
 
 impl Phone {
@@ -163,6 +166,7 @@ impl Phone {
         if let Some(id) = id {
             let text = text.clone();
             say(&Fact::Declared { id, text });
+            std::thread::sleep(EARLY);
         }
         let declared = self
             .agent()

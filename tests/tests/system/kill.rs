@@ -92,6 +92,12 @@ fn agents_that_are_killed_under_load_lose_and_double_nothing() {
 }
 
 #[test]
+fn agents_that_say_yes_before_they_commit_are_noticed() {
+    let outcome = torture::agents(&program(), 20, 1, true).unwrap();
+    assert!(outcome.is_as_it_should(), "{outcome:#?}");
+}
+
+#[test]
 fn servers_that_are_killed_under_load_lose_and_double_nothing() {
     let outcome = torture::servers(&program(), 10, 1).unwrap();
     assert!(outcome.is_as_it_should(), "{outcome:#?}");

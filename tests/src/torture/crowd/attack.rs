@@ -70,6 +70,11 @@ impl Attack {
         }
     }
 
+    /// Whether what it does is over at once.
+    pub(super) const fn is_brief(self) -> bool {
+        matches!(self, Self::Handshakes | Self::Tokens)
+    }
+
     /// How many at a time, of those that there are to be.
     fn size(self, connections: usize) -> usize {
         match self {

@@ -116,13 +116,14 @@ impl Victim {
                 .iter()
                 .any(|(draft, content)| *draft == id && content.is_some())
         };
+        // A draft that cannot be read is listed as such, and that is a word.
+        let a_word = drafts.iter().any(|(_, content)| content.is_none());
         let lost_drafts = self.known.drafts.keys().filter(|id| !there(**id));
         let lost: Vec<String> = lost_records
-            .chain(lost_drafts)
+            .chain(lost_drafts.filter(|_| !a_word))
             .map(ToString::to_string)
             .collect();
-        // What cannot be read is listed as such, and that is a word.
-        if lost.is_empty() || drafts.iter().any(|(_, content)| content.is_none()) {
+        if lost.is_empty() {
             Verdict::Harmless
         } else {
             Verdict::Silent(lost.join(", "))

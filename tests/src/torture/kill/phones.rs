@@ -208,7 +208,14 @@ impl LoadedPhone {
                 }
             }
         }
-        for item in agent.sent().unwrap_or_default() {
+        let (sent, verified) = match (agent.sent(), agent.verify(None)) {
+            (Ok(sent), Ok(verified)) => (sent, verified),
+            (Err(error), _) | (_, Err(error)) => {
+                found.push(format!("it cannot list what it has: {error}"));
+                return found;
+            }
+        };
+        for item in sent {
             if item.state != RecordState::Received {
                 found.push(format!(
                     "it has no receipt: {} is {:?}",
@@ -216,7 +223,7 @@ impl LoadedPhone {
                 ));
             }
         }
-        for receipt in agent.verify(None).unwrap_or_default() {
+        for receipt in verified {
             if receipt.finding != Finding::Verified {
                 found.push(format!("the receipt of {} does not hold", receipt.id));
             }

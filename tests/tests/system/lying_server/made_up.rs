@@ -122,6 +122,42 @@ async fn answers_that_are_made_up_settle_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whatever_an_answer_calls_itself_what_its_receipts_prove_counts_and_nothing_else() {
+    let mut scene = Scene::set_up().await;
+    for media_type in ["text/html", "image/png", "application/problem+json", "/"] {
+        for receipts_too in [false, true] {
+            let rule = move |asked: &Asked| match asked.path.as_str() {
+                "/v1/records" => Fate::Alter(Box::new(move |mut answer: Answer| {
+                    let media_type = HeaderValue::from_static(media_type);
+                    answer.headers.insert("content-type", media_type);
+                    match receipts_too {
+                        true => answer,
+                        false => Answer {
+                            body: "<h1>200 OK</h1>".into(),
+                            ..answer
+                        },
+                    }
+                })),
+                _ => Fate::Pass,
+            };
+            let tls = scene.handset.tls(&scene.department);
+            let interceptor = Interceptor::start(&scene.department, tls, rule).await;
+            let config = config_through(&scene.department, &interceptor);
+            if receipts_too {
+                let report = scene.handset.open(config).sync().await.unwrap();
+                assert_eq!((report.received, report.failure), (1, None), "{media_type}");
+                scene.received += 1;
+            } else {
+                let report = scene.sync_in_vain(config, media_type).await;
+                let code = report.failure.map(|failure| failure.code);
+                assert_eq!(code, Some(Code::BadReply), "{media_type}");
+            }
+        }
+    }
+    scene.tell_the_truth().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn made_up_places_in_the_chain_and_refusals_lose_nothing_either() {
     let mut scene = Scene::set_up().await;
     let heads = [
