@@ -52,15 +52,18 @@ async fn a_scanner_finds_nothing_open_that_should_be_shut() {
     }
 }
 
-/// What a gateway must not be: as `rustls` comes, with tickets, and nobody asked who they are.
-async fn open_door(shown: &ClientCertificate) -> SocketAddr {
+/// What a gateway must not be: as `rustls` comes, with early data, or with a ticketer that servers
+/// may share, under which it has none; and nobody asked who they are.
+async fn open_door(shown: &ClientCertificate, ticketer: bool) -> SocketAddr {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(shown.chain.clone(), shown.private_key())
         .unwrap();
-    config.ticketer = ring::Ticketer::new().unwrap();
+    if ticketer {
+        config.ticketer = ring::Ticketer::new().unwrap();
+    }
     config.max_early_data_size = 1_024;
     config.send_half_rtt_data = true;
     let tls = TlsAcceptor::from(Arc::new(config));
@@ -90,9 +93,21 @@ async fn open_door(shown: &ClientCertificate) -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_judge_objects_to_tickets_old_versions_and_a_door_without_a_lock() {
     let department = department();
-    let [_, mut target] = targets(&department).await;
-    target.address = open_door(&department.server_certificate()).await;
-    let verdicts = judged(target).await;
+    let [_, target] = targets(&department).await;
+    let judge = async |ticketer| {
+        let shown = department.server_certificate();
+        // Sessions are written there.
+        let scratch = department.scratch().join(format!("ticketer-{ticketer}"));
+        std::fs::create_dir(&scratch).unwrap();
+        judged(Target {
+            address: open_door(&shown, ticketer).await,
+            scratch,
+            ..target.clone()
+        })
+        .await
+    };
+    let (verdicts, early) = tokio::join!(judge(true), judge(false));
+    assert!(bad(&early).contains(&"no early data"), "{early:#?}");
     let found = bad(&verdicts);
     for expected in [
         "TLS 1.2 is refused",
