@@ -8,7 +8,7 @@ use candour_wire::{Code, Digest, RecordId, Sensitive};
 use jiff::SignedDuration;
 
 use super::rules::{append, setting};
-use super::world::{Handset, Server, declaration, status};
+use super::world::{Handset, Server, declaration, status, sync};
 use crate::adapters::memory::MemoryStore;
 use crate::outbox::chain::SLACK_BYTES;
 use crate::outbox::{OutboxError, Refused};
@@ -145,6 +145,17 @@ fn values_of_different_names_are_different() {
     let mut outbox = handset.open(store);
     assert_eq!(outbox.value("one").unwrap(), Some(text(1)));
     assert_eq!(outbox.value("two").unwrap(), Some(text(2)));
+}
+
+#[test]
+fn a_record_that_has_left_is_not_taken_for_the_one_that_stands_in_its_place() {
+    let (handset, _, mut outbox) = setting();
+    let left = append(&handset, &mut outbox, declaration());
+    sync(&mut outbox, &mut Server::new(&handset), Stream::Records).unwrap();
+    let later = handset.clock.now() + SignedDuration::from_hours(24);
+    assert_eq!(outbox.prune_receipts(later).unwrap(), 1);
+    append(&handset, &mut outbox, declaration());
+    assert_eq!(outbox.kind_of(left).unwrap(), None);
 }
 
 #[test]
