@@ -196,13 +196,19 @@ impl Listener {
                 () = place.wanted() => {}
             },
             Door::Enrolled(tls, handsets) => {
-                let met = tokio::select! {
-                    // Whoever has shown a certificate is no stranger, and does not give way as one.
+                let shaken = tokio::select! {
                     biased;
-                    met = self.meet(tls, handsets, stream, peer, stop.clone()) => met,
+                    shaken = self.shake(tls, stream, peer, stop.clone()) => shaken,
                     () = place.wanted() => return,
                 };
-                let Some((stream, identity, _permit)) = met else {
+                let Some(stream) = shaken else {
+                    return;
+                };
+                // Whoever has shown a certificate is no stranger, and gives way to none; those who
+                // come while nobody leaves are turned away before they shake hands for nothing.
+                place.stay();
+                let Some((identity, _permit)) = self.admit(handsets, &stream, stop.clone()).await
+                else {
                     return;
                 };
                 let (own, crowd) = handsets.places.take(identity.key.key_id(), Duration::ZERO);
@@ -220,16 +226,13 @@ impl Listener {
         }
     }
 
-    /// Shakes hands with an enrolled phone and finds it a place.
-    async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Finds an enrolled phone, whose handshake is done, a place.
+    async fn admit<S>(
         &self,
-        tls: &TlsAcceptor,
         handsets: &Handsets,
-        stream: S,
-        peer: SocketAddr,
+        stream: &TlsStream<S>,
         mut stop: watch::Receiver<bool>,
-    ) -> Option<(TlsStream<S>, HandsetIdentity, OwnedSemaphorePermit)> {
-        let stream = self.shake(tls, stream, peer, stop.clone()).await?;
+    ) -> Option<(HandsetIdentity, OwnedSemaphorePermit)> {
         let chain = stream.get_ref().1.peer_certificates();
         // The verifier has checked the same bytes a moment ago.
         let identity = profile::check(chain.and_then(<[_]>::first)?).ok()?;
@@ -239,7 +242,7 @@ impl Listener {
             _ = stop.wait_for(|stop| *stop) => return None,
         };
         match permit {
-            Ok(Ok(permit)) => Some((stream, identity, permit)),
+            Ok(Ok(permit)) => Some((identity, permit)),
             _ => {
                 self.metrics.crowded_out(self.name, "connections_max");
                 None

@@ -44,6 +44,8 @@ struct Held<K> {
     /// Oldest first.
     places: BTreeMap<u64, Holder<K>>,
     of: HashMap<K, BTreeSet<u64>>,
+    /// Places that nobody gives up.
+    staying: usize,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ struct Holder<K> {
 pub(super) struct Place<K: Copy + Eq + Hash> {
     places: Arc<Places<K>>,
     number: u64,
+    stays: bool,
     wanted: oneshot::Receiver<()>,
 }
 
@@ -80,6 +83,7 @@ impl<K: Copy + Eq + Hash> Places<K> {
                 next: 0,
                 places: BTreeMap::new(),
                 of: HashMap::new(),
+                staying: 0,
             }),
         }
     }
@@ -97,7 +101,7 @@ impl<K: Copy + Eq + Hash> Places<K> {
         let own = held.of.get(&key).map_or(0, BTreeSet::len);
         let crowd = if own >= self.for_each {
             Some(Crowd::One)
-        } else if held.places.len() >= self.in_all {
+        } else if held.places.len() + held.staying >= self.in_all {
             Some(Crowd::All)
         } else {
             None
@@ -131,6 +135,7 @@ impl<K: Copy + Eq + Hash> Places<K> {
         let place = Place {
             places: Arc::clone(self),
             number,
+            stays: false,
             wanted,
         };
         (Some(place), crowd)
@@ -186,11 +191,26 @@ impl<K: Copy + Eq + Hash> Place<K> {
             std::future::pending().await
         }
     }
+
+    /// From now on it is kept, whoever comes.
+    pub(super) fn stay(&mut self) {
+        if !std::mem::replace(&mut self.stays, true) {
+            let mut held = self.places.lock();
+            // It may have been given to somebody else just now; then there is one more for a while.
+            let _ = held.remove(self.number);
+            held.staying += 1;
+        }
+    }
 }
 
 impl<K: Copy + Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
-        self.places.lock().remove(self.number);
+        let mut held = self.places.lock();
+        if self.stays {
+            held.staying -= 1;
+        } else {
+            held.remove(self.number);
+        }
     }
 }
 
@@ -358,6 +378,23 @@ mod tests {
         sleep(2 * WHILE).await;
         of.extend(taken(&places, &["busy"; 3]));
         assert_eq!(makes_way(&places, &mut of, "busy"), [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stays_counts_and_gives_way_to_nobody() {
+        let places = Arc::new(Places::new(2, 2));
+        let mut of = taken(&places, &["a", "b"]);
+        of.iter_mut().for_each(Place::stay);
+        sleep(2 * WHILE).await;
+        let (none, crowd) = places.take("c", WHILE);
+        assert_eq!((none.is_none(), crowd), (true, Some(Crowd::All)));
+        assert!(!of.iter_mut().any(gives_way));
+        of.pop();
+        let (c, crowd) = take(&places, "c");
+        assert_eq!(crowd, None);
+        drop((c, of));
+        let held = places.lock();
+        assert_eq!((held.places.len(), held.of.len(), held.staying), (0, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]
