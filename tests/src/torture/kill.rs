@@ -48,8 +48,8 @@ const PHONES: u64 = 3;
 /// Longest time, in milliseconds, that a victim lives after it has begun to work.
 const LIFE_MS: u64 = 300;
 
-/// Kills of a server in which all that the trial is about happens: some 316 records in a thousand
-/// kills would have been lost.
+/// Kills of a server in which all that the trial is about happens: some 360 records in a
+/// thousand kills would have been lost.
 const OFTEN: u64 = 100;
 
 /// How long a phone rests after each thing that it does while the server is being killed, in
