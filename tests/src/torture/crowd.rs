@@ -4,9 +4,9 @@
 //!
 //! The crowd comes from as many addresses as asked for. With `--shared` the handsets share the
 //! first of them, as they do behind a mobile operator's gateway, and some may be turned away: they
-//! would come back. `--away` puts a slow network before them, on which a handshake takes two ways there
-//! and one back, and gives each an address of its own. The control is a listener that lets 1,024 in and makes the others wait: the
-//! handsets' failures there show that the trial can fail.
+//! would come back. `--away` puts a slow network before them, on which a handshake takes two ways
+//! there and one back, and gives each an address of its own. The control is a listener that lets
+//! 1,024 in and makes the others wait: the handsets' failures there show that the trial can fail.
 
 mod attack;
 mod control;

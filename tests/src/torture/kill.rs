@@ -8,7 +8,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use candour_wire::seal::RecordsPrivateKey;
 use clap::Parser;
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -187,9 +186,7 @@ fn settle(
     what: &'static str,
     kills: u64,
 ) -> Result<Outcome, String> {
-    let key = RecordsPrivateKey::from_text(&department.file("records-role/records.key"))
-        .map_err(|error| error.to_string())?;
-    let check = PhoneCheck::new(department.config(), key);
+    let check = PhoneCheck::of(&department)?;
     let mut outcome = Outcome {
         what,
         kills,

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use candour_core::agent::RecordState;
@@ -16,6 +17,7 @@ use jiff::SignedDuration;
 
 use super::facts::Fact;
 use crate::handset::{Handset, draft};
+use crate::program::Program;
 
 /// How the agent is to work.
 #[derive(Debug, Clone, Parser)]
@@ -44,6 +46,16 @@ pub struct Args {
     /// Days by which its clock is wrong at first. It goes a month ahead halfway.
     #[arg(long, default_value_t = 0)]
     pub days: i64,
+}
+
+/// What runs such a phone: at `home`, with the settings in a file, doing what `seed` draws.
+#[must_use]
+pub fn command(program: &Program, home: &Path, settings: &Path, seed: u64) -> Command {
+    let mut command = program.torture(["phone"]);
+    command.arg("--home").arg(home);
+    command.arg("--settings").arg(settings);
+    command.args(["--seed", &seed.to_string()]);
+    command
 }
 
 /// Works until it is done or killed.

@@ -17,6 +17,7 @@ use candour_wire::seal::{self, RecordsPrivateKey, SealContext};
 use candour_wire::{Digest, HandsetId, RecordId};
 
 use super::facts::Known;
+use crate::department::Department;
 use crate::handset::{Handset, declare};
 
 /// Holds directories against what was acknowledged.
@@ -37,14 +38,18 @@ pub const USED_TWICE: &str = "a nonce is used twice";
 const ROWS_MAX: usize = 100_000;
 
 impl PhoneCheck {
-    /// Checks with these settings, and opens what was declared with this key.
-    #[must_use]
-    pub fn new(config: Config, records_key: RecordsPrivateKey) -> Self {
-        Self {
-            config,
-            records_key,
+    /// Checks the phones of this department, and opens what was declared with its key.
+    ///
+    /// # Errors
+    ///
+    /// When its records key cannot be read.
+    pub fn of(department: &Department) -> Result<Self, String> {
+        let key = department.file("records-role/records.key");
+        Ok(Self {
+            config: department.config(),
+            records_key: RecordsPrivateKey::from_text(&key).map_err(|error| error.to_string())?,
             salts: Mutex::default(),
-        }
+        })
     }
 
     /// Opens the agent as it is opened after a power cut, holds everything against what is known,

@@ -3,9 +3,8 @@
 
 use std::fs;
 
-use candour_wire::seal::RecordsPrivateKey;
-
 use super::facts::Known;
+use super::phone;
 use super::phone_check::{PhoneCheck, USED_TWICE};
 use super::power_cut::fast_dir;
 use crate::department::Department;
@@ -25,9 +24,7 @@ pub fn nonces_used_twice(program: &Program, acts: u64, stuck: bool) -> Result<us
     let json = serde_json::to_vec(&department.settings()).expect("settings serialise");
     fs::write(&settings, json).map_err(|error| error.to_string())?;
     let home = scratch.path().join("phone");
-    let mut command = program.torture(["phone", "--seed", "1", "--days", "0"]);
-    command.arg("--home").arg(&home);
-    command.arg("--settings").arg(&settings);
+    let mut command = phone::command(program, &home, &settings, 1);
     command.args(["--acts", &acts.to_string()]);
     command.args(["--token", &department.token()]);
     if stuck {
@@ -39,10 +36,7 @@ pub fn nonces_used_twice(program: &Program, acts: u64, stuck: bool) -> Result<us
     if !outcome.status.success() {
         return Err(format!("the agent does not work: {outcome:?}"));
     }
-    let key = RecordsPrivateKey::from_text(&department.file("records-role/records.key"))
-        .map_err(|error| error.to_string())?;
-    let check = PhoneCheck::new(department.config(), key);
-    let findings = check.look(&home, &Known::default());
+    let findings = PhoneCheck::of(&department)?.look(&home, &Known::default());
     let of_nonces = findings.iter().filter(|finding| *finding == USED_TWICE);
     Ok(of_nonces.count())
 }

@@ -43,7 +43,7 @@ fn where_all_places_are_taken_the_oldest_gives_way() {
 #[tokio::test(start_paused = true)]
 async fn nobody_gives_way_before_a_while_has_passed() {
     let places = Arc::new(Places::new(2, 1));
-    let patience = Duration::from_secs(1);
+    let patience = WHILE;
     let (mut first, _) = take(&places, "a");
     let _second = take(&places, "b");
     let (none, crowd) = places.take("a", patience);

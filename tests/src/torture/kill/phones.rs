@@ -19,6 +19,7 @@ use crate::handset::Handset;
 use crate::interceptor::Interceptor;
 use crate::program::Program;
 use crate::torture::facts::{Fact, Known};
+use crate::torture::phone;
 use crate::torture::phone_check::Findings;
 use crate::wait::DEADLINE;
 
@@ -85,15 +86,8 @@ impl LoadedPhone {
         rest_ms: u64,
         early: bool,
     ) -> Result<(), String> {
-        let mut command = program.torture(["phone"]);
-        command.arg("--home").arg(self.home());
-        command.arg("--settings").arg(&self.settings);
-        command.args([
-            "--seed",
-            &seed.to_string(),
-            "--rest-ms",
-            &rest_ms.to_string(),
-        ]);
+        let mut command = phone::command(program, &self.home(), &self.settings, seed);
+        command.args(["--rest-ms", &rest_ms.to_string()]);
         if early {
             command.arg("--early");
         }

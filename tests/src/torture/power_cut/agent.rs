@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use candour_core::agent::RecordState;
 use candour_wire::RecordId;
-use candour_wire::seal::RecordsPrivateKey;
 use tokio::runtime::Runtime;
 
 use super::{Control, Image, Run, counts_from, fast_dir};
@@ -15,6 +14,7 @@ use crate::handset::Handset;
 use crate::program::{Program, run};
 use crate::torture::disk::{Disk, Fate, Heeds, compare};
 use crate::torture::facts::{Fact, Known};
+use crate::torture::phone;
 use crate::torture::phone_check::PhoneCheck;
 use crate::torture::recorder::Recorder;
 use crate::torture::trace::Trace;
@@ -63,13 +63,9 @@ impl AgentRun {
         fs::write(&settings, json).map_err(failed)?;
         let recorded = recorder.around(program);
         for session in 0..SESSIONS {
-            let mut command = recorded.torture(["phone"]);
-            command
-                .arg("--home")
-                .arg(root.join(HOME))
-                .arg("--settings")
-                .arg(&settings);
-            command.args(["--seed", &(seed * SESSIONS + session).to_string()]);
+            let home = root.join(HOME);
+            let mut command =
+                phone::command(&recorded, &home, &settings, seed * SESSIONS + session);
             command.args(["--acts", &acts.to_string()]);
             command.args(["--days", &(31 * session).to_string()]);
             if session == 0 {
@@ -111,12 +107,10 @@ impl AgentRun {
                 "a sync failed in a run where nothing should: {code}"
             ));
         }
-        let key = department.file("records-role/records.key");
-        let key = RecordsPrivateKey::from_text(&key).map_err(|error| error.to_string())?;
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         let log_size = runtime.block_on(department.checkpoint()).size;
         Ok(Self {
-            check: PhoneCheck::new(department.config(), key),
+            check: PhoneCheck::of(&department)?,
             trace,
             facts,
             department,
