@@ -20,6 +20,7 @@ pub mod liar;
 pub mod pki;
 pub mod preload;
 pub mod program;
+pub mod progress;
 pub mod proxy;
 pub mod raw;
 pub mod scan;

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::clock::{after, until};
-use super::muster::{Fleet, bar, to_f64};
+use super::muster::{Fleet, to_f64};
 use super::phone::Phone;
 use super::report::Report;
 use super::tally::{Sums, Tally};
@@ -19,6 +19,7 @@ use super::watch::{Idle, Watch};
 use super::world::Way;
 use super::{Common, Control, Problem, look};
 use crate::department;
+use crate::progress::bar;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

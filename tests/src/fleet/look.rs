@@ -9,7 +9,8 @@ use candour_wire::RecordId;
 use tokio::runtime::Runtime;
 
 use super::Problem;
-use super::muster::{Fleet, bar};
+use super::muster::Fleet;
+use crate::progress::bar;
 use crate::torture::books::Books;
 
 /// What was seen.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use candour_wire::{Digest, Sensitive};
 use futures_util::{StreamExt as _, stream};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,6 +27,7 @@ use super::world::{Counted, Way, World};
 use super::{Common, Problem};
 use crate::bench::exchange::Counter;
 use crate::department::{self, Department};
+use crate::progress::bar;
 
 /// A department and its phones.
 pub(super) struct Fleet {
@@ -287,16 +288,6 @@ fn scratch(dir: Option<&Path>) -> std::io::Result<TempDir> {
         Some(dir) => TempDir::with_prefix_in("candour-fleet-", dir),
         None => TempDir::with_prefix("candour-fleet-"),
     }
-}
-
-/// Progress on standard error, where somebody looks.
-pub(super) fn bar(what: &'static str, of: usize) -> ProgressBar {
-    let bar = ProgressBar::new(of as u64);
-    if let Ok(style) = ProgressStyle::with_template("{msg:>12} {wide_bar} {pos}/{len} {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.set_message(what);
-    bar
 }
 
 fn between(from: Timestamp, to: Timestamp, share: f64) -> Timestamp {

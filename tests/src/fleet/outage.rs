@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use super::calendar::Calendar;
 use super::clock::after;
 use super::herd::{Plan, Stage, ago};
-use super::muster::{Fleet, bar, to_f64};
+use super::muster::{Fleet, to_f64};
 use super::report::Report;
 use super::tally::Tally;
 use super::wake::Call;
@@ -21,6 +21,7 @@ use super::watch::Idle;
 use super::world::Way;
 use super::{Common, Problem};
 use crate::department;
+use crate::progress::bar;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::calendar::Calendar;
 use super::clock::after;
-use super::muster::{Fleet, bar, to_f64};
+use super::muster::{Fleet, to_f64};
 use super::office::Office;
 use super::phone::Phone;
 use super::report::Report;
@@ -22,6 +22,7 @@ use super::wake::{Call, Woken};
 use super::world::Way;
 use super::{Common, Control, Problem, look};
 use crate::department;
+use crate::progress::bar;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -20,6 +20,7 @@ pub use self::places::Place;
 pub use self::server::Victim as ServerVictim;
 use super::power_cut::Side;
 use crate::program::Program;
+use crate::progress::bar;
 
 /// How much is tried.
 #[derive(Debug, Clone, Parser)]
@@ -27,7 +28,7 @@ pub struct Args {
     /// Whose files.
     #[arg(long, value_enum, default_value_t = Side::Both)]
     pub side: Side,
-    /// Places on each side, chosen at random; all where there are fewer.
+    /// Places of each side and end, chosen at random; all where there are fewer.
     #[arg(long, default_value_t = 20_000)]
     pub places: usize,
     /// Seed.
@@ -40,6 +41,19 @@ pub struct Args {
     /// Answers in JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How the program ended whose files are damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was killed: what was committed last stands in its store's log.
+    Killed,
+    /// In good order: there is no log.
+    InOrder,
+}
+
+impl Ended {
+    const ALL: [Self; 2] = [Self::Killed, Self::InOrder];
 }
 
 /// What came of one kind of damage.
@@ -112,13 +126,14 @@ impl Outcome {
         counts.filter_map(|count| count.verdicts.get(verdict)).sum()
     }
 
-    fn to_json(&self, side: Side) -> Value {
+    fn to_json(&self, side: Side, ended: Ended) -> Value {
         let kinds = self.kinds.iter();
         let kinds = kinds.map(|(kind, count)| {
             json!({ "what": kind, "places": count.places, "came_of_it": count.verdicts })
         });
         json!({
             "side": format!("{side:?}").to_lowercase(),
+            "killed": ended == Ended::Killed,
             "kinds": kinds.collect::<Vec<_>>(),
             "words": self.words,
             "wrong": self.findings.len(),
@@ -126,19 +141,29 @@ impl Outcome {
         })
     }
 
-    fn print(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+    fn print(
+        &self,
+        side: Side,
+        ended: Ended,
+        out: &mut impl std::io::Write,
+    ) -> std::io::Result<()> {
         let verdicts: BTreeSet<&str> = self
             .kinds
             .values()
             .flat_map(|count| count.verdicts.keys().copied())
             .collect();
-        write!(out, "{:<44}{:>8}", "what", "places")?;
+        let title = match ended {
+            Ended::Killed => "killed",
+            Ended::InOrder => "ended in good order",
+        };
+        let title = format!("{side:?}, {title}").to_lowercase();
+        write!(out, "{title:<46}{:>8}", "places")?;
         for verdict in &verdicts {
             write!(out, "{verdict:>12}")?;
         }
         writeln!(out)?;
         for (kind, count) in &self.kinds {
-            write!(out, "{kind:<44}{:>8}", count.places)?;
+            write!(out, "{kind:<46}{:>8}", count.places)?;
             for verdict in &verdicts {
                 let times = count.verdicts.get(verdict).copied().unwrap_or_default();
                 write!(out, "{times:>12}")?;
@@ -175,31 +200,35 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 pub fn run(args: &Args) -> Result<bool, String> {
     let program = Program::this()?;
     let mut outcomes = Vec::new();
-    if args.side != Side::Server && !args.control {
-        let victim = PhoneVictim::make(&program, args.seed)?;
-        let mut places = victim.places(args.seed)?;
-        places.truncate(args.places);
-        outcomes.push((Side::Agent, victim.suffer(&places)?));
-    }
-    if args.side != Side::Agent {
-        let mut victim = ServerVictim::make(&program)?;
-        let mut places = victim.places(args.seed)?;
-        places.truncate(args.places);
-        outcomes.push((Side::Server, victim.suffer(&places, !args.control)?));
+    for ended in Ended::ALL {
+        if args.side != Side::Server && !args.control {
+            let victim = PhoneVictim::make(&program, args.seed, ended)?;
+            let mut places = victim.places(args.seed)?;
+            places.truncate(args.places);
+            let places = bar("damaged", places.len()).wrap_iter(places.iter());
+            outcomes.push((Side::Agent, ended, victim.suffer(places)?));
+        }
+        if args.side != Side::Agent {
+            let mut victim = ServerVictim::make(&program, ended)?;
+            let mut places = victim.places(args.seed)?;
+            places.truncate(args.places);
+            let places = bar("damaged", places.len()).wrap_iter(places.iter());
+            outcomes.push((Side::Server, ended, victim.suffer(places, !args.control)?));
+        }
     }
     let mut out = std::io::stdout();
     let failed = |error: std::io::Error| error.to_string();
     if args.json {
         let sides = outcomes
             .iter()
-            .map(|(side, outcome)| outcome.to_json(*side));
+            .map(|(side, ended, outcome)| outcome.to_json(*side, *ended));
         writeln!(out, "{}", Value::from_iter(sides)).map_err(failed)?;
     } else {
-        for (_, outcome) in &outcomes {
-            outcome.print(&mut out).map_err(failed)?;
+        for (side, ended, outcome) in &outcomes {
+            outcome.print(*side, *ended, &mut out).map_err(failed)?;
         }
     }
     Ok(outcomes
         .iter()
-        .all(|(_, outcome)| outcome.findings.is_empty() != args.control))
+        .all(|(.., outcome)| outcome.findings.is_empty() != args.control))
 }

@@ -8,7 +8,7 @@ use candour_core::agent::{Finding, RecordState};
 use candour_tests::Handset;
 use candour_tests::handset::{declare, draft};
 use candour_tests::program::run;
-use candour_tests::torture::damage::{PhoneVictim, ServerVictim};
+use candour_tests::torture::damage::{Ended, PhoneVictim, Place, ServerVictim};
 use candour_wire::Code;
 
 use crate::{department, program};
@@ -146,27 +146,39 @@ async fn a_handset_that_was_wiped_is_another_one_and_needs_another_token() {
 
 #[test]
 fn a_bit_that_flips_anywhere_is_harmless_or_told() {
-    let victim = PhoneVictim::make(&program(), 1).unwrap();
-    let mut places = victim.places(1).unwrap();
-    places.truncate(150);
-    let outcome = victim.suffer(&places).unwrap();
-    assert!(outcome.findings.is_empty(), "{outcome:#?}");
-    assert!(outcome.times("told") > 0, "{outcome:#?}");
+    for ended in [Ended::Killed, Ended::InOrder] {
+        let victim = PhoneVictim::make(&program(), 1, ended).unwrap();
+        let (like_a_crash, mut places): (Vec<_>, Vec<_>) = victim
+            .places(1)
+            .unwrap()
+            .into_iter()
+            .partition(Place::is_like_a_crash);
+        places.truncate(100);
+        let outcome = victim.suffer(&places).unwrap();
+        assert!(outcome.findings.is_empty(), "{ended:?}: {outcome:#?}");
+        assert!(outcome.times("told") > 0, "{ended:?}: {outcome:#?}");
+        // The control: what nobody can notice is seen by whoever knows what was there.
+        let unnoticed = victim.suffer(like_a_crash.iter().take(20)).unwrap();
+        let lost = unnoticed.times("silent");
+        assert_eq!(lost > 0, ended == Ended::Killed, "{unnoticed:#?}");
+    }
 }
 
 #[test]
 fn a_bit_that_flips_anywhere_in_a_departments_data_is_harmless_or_told() {
-    let mut victim = ServerVictim::make(&program()).unwrap();
-    let mut places = victim.places(1).unwrap();
-    places.truncate(80);
-    let outcome = victim.suffer(&places, true).unwrap();
-    assert!(outcome.findings.is_empty(), "{outcome:#?}");
-    for told in ["at start", "by check"] {
-        assert!(outcome.times(told) > 0, "{told}: {outcome:#?}");
+    for ended in [Ended::Killed, Ended::InOrder] {
+        let mut victim = ServerVictim::make(&program(), ended).unwrap();
+        let mut places = victim.places(1).unwrap();
+        places.truncate(60);
+        let outcome = victim.suffer(&places, true).unwrap();
+        assert!(outcome.findings.is_empty(), "{ended:?}: {outcome:#?}");
+        for told in ["at start", "by check"] {
+            assert!(outcome.times(told) > 0, "{ended:?}, {told}: {outcome:#?}");
+        }
+        places.truncate(30);
+        let unchecked = victim.suffer(&places, false).unwrap();
+        assert!(!unchecked.findings.is_empty(), "{ended:?}: {unchecked:#?}");
     }
-    places.truncate(30);
-    let unchecked = victim.suffer(&places, false).unwrap();
-    assert!(!unchecked.findings.is_empty(), "{unchecked:#?}");
 }
 
 /// What is done to a store behind the server's back, and what `check` says to it.

@@ -86,7 +86,9 @@ impl HomeDir {
 
 impl Home for HomeDir {
     fn open_store(&self, now: Timestamp) -> Result<(Box<dyn Store>, Option<String>), StoreError> {
-        let (store, set_aside) = sqlite::open_or_set_aside(&self.dir.join(STORE), now)?;
+        // Nobody is enrolled before the store is there.
+        let used = self.document_path(Document::Identity).exists();
+        let (store, set_aside) = sqlite::open_or_set_aside(&self.dir.join(STORE), used, now)?;
         Ok((Box::new(store), set_aside))
     }
 
@@ -166,14 +168,17 @@ impl Home for HomeDir {
     }
 
     fn destroy(&self) -> Result<(), StoreError> {
-        let mut first_error = None;
+        // First what says that there is a store, or half of this would look like damage.
+        let identity = fs::remove_file(self.document_path(Document::Identity));
+        let mut first_error = identity
+            .err()
+            .filter(|error| error.kind() != io::ErrorKind::NotFound);
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let name = entry.file_name();
             // The lock stays until the process ends, and a configuration is not the agent's.
             let ours = name.to_str().is_some_and(|name| {
-                name.starts_with(STORE)
-                    || ["identity.json", "policy.jws", "attachments"].contains(&name)
+                name.starts_with(STORE) || ["policy.jws", "attachments"].contains(&name)
             });
             if !ours {
                 continue;
@@ -319,6 +324,31 @@ mod tests {
             home.set_aside_stores().unwrap(),
             [first.as_str(), "agent.db.damaged-20270101T000000Z"]
         );
+    }
+
+    #[test]
+    fn a_store_that_is_gone_or_empty_is_told_where_somebody_was_enrolled() {
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        for harm in [
+            |store: &Path| fs::remove_file(store),
+            |store: &Path| fs::write(store, b""),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = HomeDir::open(dir.path()).unwrap();
+            drop(home.open_store(now).unwrap());
+            harm(&dir.path().join("agent.db")).unwrap();
+            let (store, set_aside) = home.open_store(now).unwrap();
+            assert_eq!(set_aside, None, "there was nothing in it");
+            drop(store);
+            home.write(Document::Identity, b"{}").unwrap();
+            harm(&dir.path().join("agent.db")).unwrap();
+            let (store, set_aside) = home.open_store(now).unwrap();
+            let names = home.set_aside_stores().unwrap();
+            assert_eq!(names, [set_aside.unwrap()]);
+            drop(store);
+            let (_, again) = home.open_store(now).unwrap();
+            assert_eq!(again, None, "told once");
+        }
     }
 
     #[test]

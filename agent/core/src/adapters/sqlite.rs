@@ -69,14 +69,7 @@ impl SqliteStore {
     /// [`StoreError::Full`] or [`StoreError::Io`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         // SQLite gives the log and its index the permissions of the file.
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .and_then(|_| files::sync_parent(path))?;
+        create(path).and_then(|()| files::sync_parent(path))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(store_error)?;
         prepare(&connection).map_err(store_error)?;
@@ -244,18 +237,22 @@ impl Store for SqliteStore {
 /// the log that is damaged, a copy is set aside, and the store goes on with what comes before the
 /// damage.
 ///
+/// SQLite makes a new store where the file is empty or not there, and deletes the log beside it.
+/// That is right for a home that has never been used. With `used`, or with a log, the file has lost
+/// what was in it, and that is told by an empty file which is set aside.
+///
 /// # Errors
 ///
 /// As [`SqliteStore::open`], but for damage; or when a file cannot be renamed.
 pub fn open_or_set_aside(
     path: &Path,
+    used: bool,
     now: Timestamp,
 ) -> Result<(SqliteStore, Option<String>), StoreError> {
-    // A log without its file is what a crash leaves between the renames below. SQLite would delete
-    // it.
     let log = with_suffix(path, LOG);
-    let half_done = !path.exists() && log.exists();
-    if !half_done {
+    // A log without its file is also what a crash leaves between the renames below.
+    let emptied = length(path)? == 0 && (used || length(&log)? > 0);
+    if !emptied {
         let verdict = match File::open(&log) {
             Ok(log) => candour_sqlite_log::judge(&mut BufReader::new(log))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Verdict::Whole,
@@ -284,8 +281,26 @@ pub fn open_or_set_aside(
             other => other?,
         }
     }
+    // What was not there has a name now all the same, by which it is told.
+    create(&aside)?;
     files::sync_parent(path)?;
     Ok((SqliteStore::open(path)?, Some(file_name(&aside))))
+}
+
+/// Bytes of a file; none where there is no such file.
+fn length(path: &Path) -> io::Result<u64> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a file that its owner alone may read; one that is there stays as it is.
+fn create(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.mode(0o600).open(path).map(drop)
 }
 
 /// Copies a store with its log to a name that it returns.

@@ -111,8 +111,8 @@ pub(super) fn prepare(
         signer,
         now,
     } = settings;
-    match fs::metadata(path) {
-        Ok(_) => {}
+    let empty = match fs::metadata(path) {
+        Ok(metadata) => metadata.len() == 0,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::Missing {
                 path: path.to_owned(),
@@ -124,8 +124,16 @@ pub(super) fn prepare(
                 source,
             });
         }
+    };
+    let log = log_of(path);
+    if empty && fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        // SQLite would delete the log, and with it what can still be saved.
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            what: "it is empty, and its write-ahead log is not",
+        });
     }
-    let verdict = judge_log(path)?;
+    let verdict = judge_log(path, log)?;
     let mut connection = open_ours(path)?;
     if verdict == Verdict::Tail {
         // What a crash has left must not be taken for damage after the next one. Where somebody
@@ -159,12 +167,16 @@ pub(super) fn prepare(
     ))
 }
 
-/// Looks through the write-ahead log before SQLite does, which would take damage in the midst of it
-/// for its end: receipts would have been given for records that are gone, and the log would fork.
-fn judge_log(path: &Path) -> Result<Verdict, OpenError> {
+/// Where a store's write-ahead log is.
+fn log_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
-    let log = PathBuf::from(name);
+    name.into()
+}
+
+/// Looks through the write-ahead log before SQLite does, which would take damage in the midst of it
+/// for its end: receipts would have been given for records that are gone, and the log would fork.
+fn judge_log(path: &Path, log: PathBuf) -> Result<Verdict, OpenError> {
     let read = || -> io::Result<Verdict> {
         let mut before = None;
         loop {

@@ -415,6 +415,22 @@ async fn a_page_that_was_overwritten_is_reported_with_the_files_name() {
     assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn an_emptied_file_beside_its_write_ahead_log_is_reported_and_the_log_stays() {
+    let backend = Sqlite::empty();
+    let store = backend.open();
+    let _ = Phone::enrolled(&*store, "a").await;
+    let log = backend.path().with_extension("db-wal");
+    let commits = std::fs::read(&log).unwrap();
+    assert!(!commits.is_empty());
+    store.close().await;
+    std::fs::write(backend.path(), b"").unwrap();
+    std::fs::write(&log, &commits).unwrap();
+    let error = backend.open_as_is().unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    assert_eq!(std::fs::read(&log).unwrap(), commits);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn only_this_account_may_read_the_store() {

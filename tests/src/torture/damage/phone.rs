@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tokio::runtime::Runtime;
 
 use super::places::{self, Place};
-use super::{Outcome, Verdict, copy};
+use super::{Ended, Outcome, Verdict, copy};
 use crate::department::Department;
 use crate::handset::Handset;
 use crate::program::Program;
@@ -20,7 +20,7 @@ use crate::torture::power_cut::fast_dir;
 /// Things that the agent has acknowledged before its files are damaged.
 const FACTS: usize = 80;
 
-/// A phone whose agent was killed at its work, so that its store has a log.
+/// A phone whose agent has ended in the midst of its work.
 pub struct Victim {
     phone: LoadedPhone,
     known: Known,
@@ -29,7 +29,7 @@ pub struct Victim {
 }
 
 impl Victim {
-    /// Lets an agent work and kills it.
+    /// Lets an agent work and ends it.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Victim {
     /// # Panics
     ///
     /// When the department does not get ready.
-    pub fn make(program: &Program, seed: u64) -> Result<Self, String> {
+    pub fn make(program: &Program, seed: u64, ended: Ended) -> Result<Self, String> {
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         let department = Department::start(program);
         let witness = Witness::new(seed);
@@ -48,10 +48,16 @@ impl Victim {
             phone.wait_for_a_fact()?;
         }
         phone.kill();
+        let config = department.config();
+        if ended == Ended::InOrder {
+            // Whoever opens the store and closes it empties its log.
+            let opened = Handset::at(&phone.home()).try_open(config.clone());
+            drop(opened.map_err(|error| error.to_string())?);
+        }
         Ok(Self {
             known: phone.known(),
             phone,
-            config: department.config(),
+            config,
             _department: department,
         })
     }
@@ -61,7 +67,10 @@ impl Victim {
     /// # Errors
     ///
     /// When there is no room for copies.
-    pub fn suffer(&self, places: &[Place]) -> Result<Outcome, String> {
+    pub fn suffer<'a>(
+        &self,
+        places: impl IntoIterator<Item = &'a Place>,
+    ) -> Result<Outcome, String> {
         let mut outcome = Outcome::default();
         let dir = fast_dir()?;
         let home = dir.path().join("home");

@@ -201,7 +201,9 @@ fn of_store(
     let page = if page < 512 { 4096 } else { page };
     of_database(name, &database, page, kind, rng, places);
     let log = format!("{name}-wal");
-    of_log(&log, &read(&log)?, page, rng, places);
+    if root.join(&log).exists() {
+        of_log(&log, &read(&log)?, page, rng, places);
+    }
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use super::dump::{Dump, is_unsaid};
 use super::places::{self, Place};
-use super::{Outcome, Verdict, copy};
+use super::{Ended, Outcome, Verdict, copy};
 use crate::client::Connection;
 use crate::department::Department;
 use crate::program::Program;
@@ -37,7 +37,7 @@ const HANDSETS: usize = 3;
 const BEFORE: usize = 90;
 const SINCE: usize = 6;
 
-/// A department whose server was killed, so that its store has a log.
+/// A department whose server has ended.
 pub struct Victim {
     department: Department,
     /// Its data as they were, never touched.
@@ -62,7 +62,7 @@ struct Phone {
 
 impl Victim {
     /// Lets handsets deliver declarations with and without files, lists of apps and nonsense;
-    /// revokes one and lets it back in, opens a record, and kills the server.
+    /// revokes one and lets it back in, opens a record, and ends the server.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Victim {
     /// # Panics
     ///
     /// When the server does not do what it should while nothing is wrong.
-    pub fn make(program: &Program) -> Result<Self, String> {
+    pub fn make(program: &Program, ended: Ended) -> Result<Self, String> {
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         let mut department = Department::start_in(program, fast_dir()?);
         let mut phones = Vec::new();
@@ -106,7 +106,10 @@ impl Victim {
             runtime.block_on(phone.deliver(&department, SINCE, number));
         }
         let checkpoint = runtime.block_on(department.checkpoint());
-        department.kill();
+        match ended {
+            Ended::Killed => department.kill(),
+            Ended::InOrder => assert_eq!(department.stop().code(), Some(0)),
+        }
         let good = fast_dir()?;
         copy(&department.data(), good.path()).map_err(|error| error.to_string())?;
         let truth = fast_dir()?;
@@ -142,7 +145,11 @@ impl Victim {
     /// # Errors
     ///
     /// When there is no room for copies.
-    pub fn suffer(&mut self, places: &[Place], checked: bool) -> Result<Outcome, String> {
+    pub fn suffer<'a>(
+        &mut self,
+        places: impl IntoIterator<Item = &'a Place>,
+        checked: bool,
+    ) -> Result<Outcome, String> {
         let mut outcome = Outcome::default();
         self.lay_out(None).map_err(|error| error.to_string())?;
         if let Verdict::Told(by, word) = self.look(Altered::Nothing, checked) {

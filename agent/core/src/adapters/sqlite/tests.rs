@@ -196,7 +196,7 @@ fn a_damaged_store_is_set_aside_and_a_new_one_begun() {
         SqliteStore::open(&home.db()),
         Err(StoreError::Damaged)
     ));
-    let (store, aside) = open_or_set_aside(&home.db(), now()).unwrap();
+    let (store, aside) = open_or_set_aside(&home.db(), false, now()).unwrap();
     assert_eq!(aside.as_deref(), Some("agent.db.damaged-20261122T100000Z"));
     assert_eq!(store.usage(Table::Meta).unwrap().rows, 0);
     drop(store);
@@ -206,13 +206,13 @@ fn a_damaged_store_is_set_aside_and_a_new_one_begun() {
     );
     // A second time within the second.
     fs::write(home.db(), vec![b'x'; 5_000]).unwrap();
-    let (store, aside) = open_or_set_aside(&home.db(), now()).unwrap();
+    let (store, aside) = open_or_set_aside(&home.db(), false, now()).unwrap();
     assert_eq!(
         aside.as_deref(),
         Some("agent.db.damaged-20261122T100000Z-2")
     );
     drop(store);
-    let (_, aside) = open_or_set_aside(&home.db(), now()).unwrap();
+    let (_, aside) = open_or_set_aside(&home.db(), false, now()).unwrap();
     assert_eq!(aside, None, "a sound store stays");
 }
 
@@ -236,7 +236,7 @@ fn a_row_that_its_index_has_lost_is_found_again() {
         let mut bytes = sound.clone();
         bytes[place] = b'z';
         fs::write(home.db(), bytes).unwrap();
-        let (store, set_aside) = open_or_set_aside(&home.db(), now()).unwrap();
+        let (store, set_aside) = open_or_set_aside(&home.db(), false, now()).unwrap();
         assert_eq!(set_aside, None);
         let listed = store.scan(Table::Meta, &[], None, 100).unwrap();
         assert_eq!(listed.len(), keys.len());
@@ -253,10 +253,26 @@ fn a_log_that_a_crash_left_without_its_file_is_set_aside_too() {
     let home = Home::new();
     let log = with_suffix(&home.db(), "-wal");
     fs::write(&log, b"commits of the damaged store").unwrap();
-    let (store, aside) = open_or_set_aside(&home.db(), now()).unwrap();
+    let (store, aside) = open_or_set_aside(&home.db(), false, now()).unwrap();
     let kept = home.0.path().join(format!("{}-wal", aside.unwrap()));
     assert_eq!(fs::read(kept).unwrap(), b"commits of the damaged store");
     assert_eq!(store.usage(Table::Meta).unwrap().rows, 0);
+}
+
+#[test]
+fn a_log_whose_file_was_emptied_is_set_aside_too() {
+    let home = Home::new();
+    let mut store = home.open();
+    store.apply(&[put(b"a", b"1")]).unwrap();
+    let log = with_suffix(&home.db(), "-wal");
+    let commits = fs::read(&log).unwrap();
+    drop(store);
+    fs::write(home.db(), b"").unwrap();
+    fs::write(&log, &commits).unwrap();
+    let (store, aside) = open_or_set_aside(&home.db(), false, now()).unwrap();
+    let kept = home.0.path().join(format!("{}-wal", aside.unwrap()));
+    assert_eq!(fs::read(kept).unwrap(), commits);
+    assert_eq!(store.get(Table::Meta, b"a").unwrap(), None);
 }
 
 #[test]
@@ -275,14 +291,14 @@ fn a_bit_that_flips_in_the_log_is_noticed_and_the_store_goes_on_with_what_is_lef
     fs::write(home.db(), database).unwrap();
     fs::write(&log, &bytes).unwrap();
 
-    let (mut store, aside) = open_or_set_aside(&home.db(), now()).unwrap();
+    let (mut store, aside) = open_or_set_aside(&home.db(), false, now()).unwrap();
     let aside = home.db().with_file_name(aside.unwrap());
     assert_eq!(fs::read(with_suffix(&aside, "-wal")).unwrap(), bytes);
     assert_eq!(store.get(Table::Meta, &[0]).unwrap().unwrap(), [0; 3000]);
     assert_eq!(store.get(Table::Meta, &[9]).unwrap(), None);
     store.apply(&[put(&[9], &[9; 10])]).unwrap();
     drop(store);
-    let (store, again) = open_or_set_aside(&home.db(), now()).unwrap();
+    let (store, again) = open_or_set_aside(&home.db(), false, now()).unwrap();
     assert_eq!(again, None, "told once");
     assert_eq!(store.get(Table::Meta, &[9]).unwrap().unwrap(), [9; 10]);
 }
@@ -295,7 +311,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
         .connection
         .pragma_update(None, "user_version", newer)
         .unwrap();
-    match open_or_set_aside(&home.db(), now()) {
+    match open_or_set_aside(&home.db(), false, now()) {
         Err(StoreError::Version { found, known }) => assert_eq!((found, known), (newer, newer - 1)),
         other => panic!("{other:?}"),
     }
