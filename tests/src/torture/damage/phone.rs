@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use candour_core::Config;
+use candour_core::agent::Finding;
+use candour_wire::RecordId;
 use fastrand::Rng;
 use tokio::runtime::Runtime;
 
@@ -26,6 +28,7 @@ pub struct Victim {
     known: Known,
     config: Config,
     _department: Department,
+    runtime: Runtime,
 }
 
 impl Victim {
@@ -59,6 +62,7 @@ impl Victim {
             phone,
             config,
             _department: department,
+            runtime,
         })
     }
 
@@ -118,8 +122,26 @@ impl Victim {
         if sent.iter().any(|item| item.refused.is_some()) {
             return told("listed as damaged");
         }
+        // Listed is not yet whole: what waits has to arrive, and what is said of it to hold.
+        let report = match self.runtime.block_on(agent.sync()) {
+            Ok(report) => report,
+            Err(error) => return told(error.code().as_str()),
+        };
+        if let Some(failure) = report.failure {
+            return told(failure.code.as_str());
+        }
+        let verified = match agent.verify(None) {
+            Ok(verified) => verified,
+            Err(error) => return told(error.code().as_str()),
+        };
+        if !report.quarantined.is_empty()
+            || verified.iter().any(|one| one.finding != Finding::Verified)
+        {
+            return told("set aside, or its receipt does not hold");
+        }
+        let arrived = |id: &RecordId| verified.iter().any(|one| one.id == *id);
         let records = self.known.declared.keys().chain(&self.known.queued);
-        let lost_records = records.filter(|id| !sent.iter().any(|item| item.id == **id));
+        let lost_records = records.filter(|id| !arrived(id));
         let there = |id| {
             drafts
                 .iter()

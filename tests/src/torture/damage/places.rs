@@ -89,17 +89,7 @@ impl fmt::Display for Place {
 /// Every place of a home's files; bits are chosen at random.
 pub(super) fn of_phone(home: &Path, rng: &mut Rng) -> Result<Vec<Place>, String> {
     let mut places = Vec::new();
-    let kind = |_, first| {
-        match first {
-            Some(2) => "interior page of an index",
-            Some(5) => "interior page of a table",
-            Some(10) => "leaf page of an index",
-            Some(13) => "leaf page of a table",
-            _ => "overflow or free page",
-        }
-        .to_owned()
-    };
-    of_store(home, "agent.db", kind, rng, &mut places)?;
+    of_store(home, "agent.db", rng, &mut places)?;
     let mut others = vec!["identity.json".to_owned(), "policy.jws".to_owned()];
     others.extend(files_of(home, "keys")?);
     others.extend(files_of(home, "attachments")?);
@@ -111,12 +101,7 @@ pub(super) fn of_phone(home: &Path, rng: &mut Rng) -> Result<Vec<Place>, String>
 /// the server's, and the phones' settings are only printed by it.
 pub(super) fn of_server(data: &Path, rng: &mut Rng) -> Result<Vec<Place>, String> {
     let mut places = Vec::new();
-    let names = names_of_pages(&data.join("server.db")).map_err(|error| error.to_string())?;
-    let kind = |number, _| {
-        let name = names.get(&number).map_or("free page", String::as_str);
-        name.to_owned()
-    };
-    of_store(data, "server.db", kind, rng, &mut places)?;
+    of_store(data, "server.db", rng, &mut places)?;
     let mut others: Vec<String> = [
         "config.toml",
         "ca.pem",
@@ -185,21 +170,16 @@ fn of_files(
     Ok(())
 }
 
-/// A database and its log. `kind` says what a page is by its number and its first byte.
-fn of_store(
-    root: &Path,
-    name: &str,
-    kind: impl Fn(u64, Option<u8>) -> String,
-    rng: &mut Rng,
-    places: &mut Vec<Place>,
-) -> Result<(), String> {
+/// A database and its log.
+fn of_store(root: &Path, name: &str, rng: &mut Rng, places: &mut Vec<Place>) -> Result<(), String> {
     let read = |name: &str| fs::read(root.join(name)).map_err(|error| format!("{name}: {error}"));
     let database = read(name)?;
     let page = database
         .get(16..18)
         .map_or(0, |size| u64::from(u16::from_be_bytes([size[0], size[1]])));
     let page = if page < 512 { 4096 } else { page };
-    of_database(name, &database, page, kind, rng, places);
+    let names = names_of_pages(&root.join(name)).map_err(|error| error.to_string())?;
+    of_database(name, &database, page, &names, rng, places);
     let log = format!("{name}-wal");
     if root.join(&log).exists() {
         of_log(&log, &read(&log)?, page, rng, places);
@@ -211,7 +191,7 @@ fn of_database(
     file: &str,
     bytes: &[u8],
     page: u64,
-    kind: impl Fn(u64, Option<u8>) -> String,
+    names: &BTreeMap<u64, String>,
     rng: &mut Rng,
     places: &mut Vec<Place>,
 ) {
@@ -221,12 +201,12 @@ fn of_database(
     let length = bytes.len() as u64;
     for start in (0..length).step_by(usize::try_from(page).unwrap_or(4096)) {
         let first = if start == 0 { HEADER_BYTES } else { start };
-        let at = usize::try_from(first).unwrap_or(usize::MAX);
-        let kind = kind(start / page + 1, bytes.get(at).copied());
+        let name = names.get(&(start / page + 1));
+        let kind = name.map_or("free page", String::as_str);
         let head = (first..first + 16).filter(|at| *at < length);
         let within = (0..IN_PAGE).map(|_| rng.u64(first..(start + page).min(length)));
         for at in head.chain(within.collect::<Vec<_>>()) {
-            places.push(Place::new(file, &kind, Harm::Flip(at, rng.u8(..8))));
+            places.push(Place::new(file, kind, Harm::Flip(at, rng.u8(..8))));
         }
         places.push(Place::new(file, "cut at a page", Harm::Cut(start)));
         places.push(Place::new(
