@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use clap::Parser;
+use fastrand::Rng;
 use serde_json::{Value, json};
 
 pub use self::phone::Victim as PhoneVictim;
@@ -29,8 +30,12 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Side::Both)]
     pub side: Side,
     /// Places of each side and end, chosen at random; all where there are fewer.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 100_000)]
     pub places: usize,
+    /// How many are tried at a time, each on files of its own: the programs wait more than they
+    /// compute.
+    #[arg(long, default_value_t = 4)]
+    pub jobs: usize,
     /// Seed.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -54,6 +59,28 @@ pub enum Ended {
 
 impl Ended {
     const ALL: [Self; 2] = [Self::Killed, Self::InOrder];
+}
+
+/// Every so many places, from one of the first on: neighbours are of different shares.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    number: usize,
+    of: usize,
+}
+
+impl Share {
+    /// All places.
+    pub const ALL: Self = Self { number: 0, of: 1 };
+
+    fn of(self, places: Vec<Place>, rng: &mut Rng) -> Vec<Place> {
+        let mut share: Vec<_> = places
+            .into_iter()
+            .skip(self.number)
+            .step_by(self.of)
+            .collect();
+        rng.shuffle(&mut share);
+        share
+    }
 }
 
 /// What came of one kind of damage.
@@ -117,6 +144,20 @@ impl Outcome {
             }
         };
         *count.verdicts.entry(verdict).or_default() += 1;
+    }
+
+    fn add(&mut self, other: Self) {
+        for (kind, count) in other.kinds {
+            let sum = self.kinds.entry(kind).or_default();
+            sum.places += count.places;
+            for (verdict, times) in count.verdicts {
+                *sum.verdicts.entry(verdict).or_default() += times;
+            }
+        }
+        for (word, times) in other.words {
+            *self.words.entry(word).or_default() += times;
+        }
+        self.findings.extend(other.findings);
     }
 
     /// How often this came of it, at all places.
@@ -198,37 +239,65 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 ///
 /// When something cannot be set up.
 pub fn run(args: &Args) -> Result<bool, String> {
-    let program = Program::this()?;
-    let mut outcomes = Vec::new();
-    for ended in Ended::ALL {
-        if args.side != Side::Server && !args.control {
-            let victim = PhoneVictim::make(&program, args.seed, ended)?;
-            let mut places = victim.places(args.seed)?;
-            places.truncate(args.places);
-            let places = bar("damaged", places.len()).wrap_iter(places.iter());
-            outcomes.push((Side::Agent, ended, victim.suffer(places)?));
-        }
-        if args.side != Side::Agent {
-            let mut victim = ServerVictim::make(&program, ended)?;
-            let mut places = victim.places(args.seed)?;
-            places.truncate(args.places);
-            let places = bar("damaged", places.len()).wrap_iter(places.iter());
-            outcomes.push((Side::Server, ended, victim.suffer(places, !args.control)?));
-        }
-    }
     let mut out = std::io::stdout();
     let failed = |error: std::io::Error| error.to_string();
-    if args.json {
-        let sides = outcomes
-            .iter()
-            .map(|(side, ended, outcome)| outcome.to_json(*side, *ended));
-        writeln!(out, "{}", Value::from_iter(sides)).map_err(failed)?;
-    } else {
-        for (side, ended, outcome) in &outcomes {
-            outcome.print(*side, *ended, &mut out).map_err(failed)?;
+    let sides = [Side::Agent, Side::Server].into_iter();
+    let sides = sides.filter(|side| args.side == *side || args.side == Side::Both);
+    let mut answers = Vec::new();
+    let mut good = true;
+    for side in sides.filter(|side| *side == Side::Server || !args.control) {
+        for ended in Ended::ALL {
+            let outcome = suffer(args, side, ended)?;
+            good &= outcome.findings.is_empty() != args.control;
+            if args.json {
+                answers.push(outcome.to_json(side, ended));
+            } else {
+                outcome.print(side, ended, &mut out).map_err(failed)?;
+            }
         }
     }
-    Ok(outcomes
-        .iter()
-        .all(|(.., outcome)| outcome.findings.is_empty() != args.control))
+    if args.json {
+        writeln!(out, "{}", Value::from(answers)).map_err(failed)?;
+    }
+    Ok(good)
+}
+
+/// Damages what one side has left, several copies at a time.
+fn suffer(args: &Args, side: Side, ended: Ended) -> Result<Outcome, String> {
+    let program = Program::this()?;
+    let jobs = args.jobs.max(1);
+    let bar = bar("damaged", 0);
+    let job = |number: usize| {
+        let share = Share { number, of: jobs };
+        let seed = args.seed * 1_000 + number as u64;
+        let few = args.places / jobs + usize::from(number < args.places % jobs);
+        let counted = |places: Vec<Place>| {
+            let places: Vec<_> = places.into_iter().take(few).collect();
+            bar.inc_length(places.len() as u64);
+            places
+        };
+        let inc = |_: &&Place| bar.inc(1);
+        if side == Side::Server {
+            let mut victim = ServerVictim::make(&program, ended)?;
+            let places = counted(victim.places(seed, share)?);
+            victim.suffer(places.iter().inspect(inc), !args.control)
+        } else {
+            let victim = PhoneVictim::make(&program, seed, ended)?;
+            let places = counted(victim.places(seed, share)?);
+            victim.suffer(places.iter().inspect(inc))
+        }
+    };
+    std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..jobs)
+            .map(|number| {
+                let job = &job;
+                scope.spawn(move || job(number))
+            })
+            .collect();
+        let mut sum = Outcome::default();
+        for job in jobs {
+            sum.add(job.join().map_err(|_| "a job panicked")??);
+        }
+        Ok(sum)
+    })
 }

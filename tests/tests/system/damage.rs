@@ -8,7 +8,7 @@ use candour_core::agent::{Finding, RecordState};
 use candour_tests::Handset;
 use candour_tests::handset::{declare, draft};
 use candour_tests::program::run;
-use candour_tests::torture::damage::{Ended, PhoneVictim, Place, ServerVictim};
+use candour_tests::torture::damage::{Ended, PhoneVictim, Place, ServerVictim, Share};
 use candour_wire::Code;
 
 use crate::{department, program};
@@ -149,7 +149,7 @@ fn a_bit_that_flips_anywhere_is_harmless_or_told() {
     for ended in [Ended::Killed, Ended::InOrder] {
         let victim = PhoneVictim::make(&program(), 1, ended).unwrap();
         let (like_a_crash, mut places): (Vec<_>, Vec<_>) = victim
-            .places(1)
+            .places(1, Share::ALL)
             .unwrap()
             .into_iter()
             .partition(Place::is_like_a_crash);
@@ -168,7 +168,7 @@ fn a_bit_that_flips_anywhere_is_harmless_or_told() {
 fn a_bit_that_flips_anywhere_in_a_departments_data_is_harmless_or_told() {
     for ended in [Ended::Killed, Ended::InOrder] {
         let mut victim = ServerVictim::make(&program(), ended).unwrap();
-        let mut places = victim.places(1).unwrap();
+        let mut places = victim.places(1, Share::ALL).unwrap();
         places.truncate(60);
         let outcome = victim.suffer(&places, true).unwrap();
         assert!(outcome.findings.is_empty(), "{ended:?}: {outcome:#?}");

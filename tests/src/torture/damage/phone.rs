@@ -11,7 +11,7 @@ use fastrand::Rng;
 use tokio::runtime::Runtime;
 
 use super::places::{self, Place};
-use super::{Ended, Outcome, Verdict, copy};
+use super::{Ended, Outcome, Share, Verdict, copy};
 use crate::department::Department;
 use crate::handset::Handset;
 use crate::program::Program;
@@ -87,16 +87,15 @@ impl Victim {
         Ok(outcome)
     }
 
-    /// Every place of every file.
+    /// A share of all places of every file, in a random order.
     ///
     /// # Errors
     ///
     /// When a file cannot be read.
-    pub fn places(&self, seed: u64) -> Result<Vec<Place>, String> {
+    pub fn places(&self, seed: u64, share: Share) -> Result<Vec<Place>, String> {
         let mut rng = Rng::with_seed(seed);
-        let mut places = places::of_phone(&self.phone.home(), &mut rng)?;
-        rng.shuffle(&mut places);
-        Ok(places)
+        let places = places::of_phone(&self.phone.home(), &mut rng)?;
+        Ok(share.of(places, &mut rng))
     }
 
     fn look(&self, home: &Path) -> Verdict {

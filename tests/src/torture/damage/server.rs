@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use super::dump::{Dump, is_unsaid};
 use super::places::{self, Place};
-use super::{Ended, Outcome, Verdict, copy};
+use super::{Ended, Outcome, Share, Verdict, copy};
 use crate::client::Connection;
 use crate::department::Department;
 use crate::program::Program;
@@ -127,16 +127,15 @@ impl Victim {
         })
     }
 
-    /// Every place of every file that the server reads, in a random order.
+    /// A share of all places of every file that the server reads, in a random order.
     ///
     /// # Errors
     ///
     /// When a file cannot be read.
-    pub fn places(&self, seed: u64) -> Result<Vec<Place>, String> {
+    pub fn places(&self, seed: u64, share: Share) -> Result<Vec<Place>, String> {
         let mut rng = Rng::with_seed(seed);
-        let mut places = places::of_server(self.good.path(), &mut rng)?;
-        rng.shuffle(&mut places);
-        Ok(places)
+        let places = places::of_server(self.good.path(), &mut rng)?;
+        Ok(share.of(places, &mut rng))
     }
 
     /// Damages the data at each of these places in turn. Without `checked` nobody runs `check`, and
