@@ -13,8 +13,8 @@ need() {
             exit 1
             ;;
     esac
-    # The names of the Debian packages are those of the commands, but for the compilers.
-    packages=$(echo "$missing" | sed 's/ cc/ build-essential/; s/ c++/ g++/')
+    # The names of the Debian packages are those of the commands, but for these.
+    packages=$(echo "$missing" | sed 's/ cc/ build-essential/; s/ c++/ g++/; s/ mkfs.ext4/ e2fsprogs/')
     if ! command -v apt-get >/dev/null 2>&1; then
         echo "Please install:$missing" >&2
         exit 1

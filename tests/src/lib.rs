@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod handset;
 pub mod interceptor;
 pub mod liar;
+pub mod needs;
 pub mod pki;
 pub mod preload;
 pub mod program;

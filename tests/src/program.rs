@@ -148,6 +148,20 @@ pub fn run(command: &mut Command, input: &[u8]) -> Outcome {
     }
 }
 
+/// A command that is run by another one, `outer`, which ends in the words before it: under a limit,
+/// or where something else is mounted. What it has in its environment goes with it.
+#[must_use]
+pub fn run_by(mut outer: Command, command: &Command) -> Command {
+    outer.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
+}
+
 impl Outcome {
     /// Returns the outcome of a command that succeeded.
     ///

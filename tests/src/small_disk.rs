@@ -11,6 +11,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::needs::cannot_run;
+use crate::program::run_by;
+
 /// A mounted file system. Dropping it ends it.
 pub struct SmallDisk {
     holder: Child,
@@ -23,56 +26,54 @@ const FILLER: &str = "filler";
 /// Mounts an image (`$2`) at a directory (`$1`).
 const MOUNT_DEVICE: &str = r#"mount -o loop,errors=remount-ro "$2" "$1""#;
 
+/// Says that the file system is there, and keeps it until this process goes.
+const HOLD: &str = "echo ready && exec cat >/dev/null";
+
 impl SmallDisk {
-    /// Mounts `kib` KiB at the directory `path`; where that is not allowed, says why.
+    /// Mounts `kib` KiB at the directory `path`.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// The reason, for the notice that the test is skipped.
-    pub fn mount(path: &Path, kib: u32) -> Result<Self, String> {
-        let mut reasons = Vec::new();
-        for own_user in [true, false] {
-            match Self::try_mount(path, kib, own_user) {
-                Ok(disk) => return Ok(disk),
-                Err(reason) => reasons.push(reason),
-            }
-        }
-        Err(reasons.join("; "))
+    /// Where that is not allowed.
+    #[must_use]
+    pub fn mount(path: &Path, kib: u32) -> Self {
+        let needs =
+            "a kernel that gives users mount namespaces, or root; `unshare`, `nsenter`, `mount`";
+        Self::mount_in_memory(path, kib, true)
+            .or_else(|as_user| {
+                let as_root = Self::mount_in_memory(path, kib, false);
+                as_root.map_err(|as_root| format!("{as_user}; {as_root}"))
+            })
+            .unwrap_or_else(|reason| cannot_run(&reason, needs))
     }
 
     /// Mounts a file system on a disk of its own, which [`SmallDisk::fail`] breaks.
     ///
-    /// # Errors
+    /// # Panics
     ///
     /// As [`SmallDisk::mount`].
-    pub fn mount_on_a_device(path: &Path, kib: u32) -> Result<Self, String> {
+    #[must_use]
+    pub fn mount_on_a_device(path: &Path, kib: u32) -> Self {
         let image = path.with_extension("image");
-        let made = fs::File::create(&image).and_then(|file| file.set_len(u64::from(kib) << 10));
-        made.map_err(|error| format!("{}: {error}", image.display()))?;
-        let mut mkfs = Command::new("mkfs.ext4");
-        let made = mkfs.args(["-q", "-F"]).arg(&image).output();
-        let made = made.map_err(|error| format!("mkfs.ext4: {error}"))?;
-        if !made.status.success() {
-            return Err(String::from_utf8_lossy(&made.stderr).trim().to_owned());
-        }
-        let script = format!(r#"{MOUNT_DEVICE} && echo ready && exec cat >/dev/null"#);
+        let script = format!(
+            r#"truncate -s "$3K" "$2" && mkfs.ext4 -q -F "$2" && {MOUNT_DEVICE} && {HOLD}"#
+        );
         let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "sh", "-c", &script, "sh"])
-            .arg(path)
-            .arg(&image);
-        Self::hold(&mut command, path, false)
+        command.args(["--mount", "sh", "-c", &script, "sh"]);
+        command.arg(path).arg(image).arg(kib.to_string());
+        let needs = "root, a loop device, `mkfs.ext4` and `fsck.ext4`";
+        Self::hold(&mut command, path, false).unwrap_or_else(|reason| cannot_run(&reason, needs))
     }
 
-    fn try_mount(path: &Path, kib: u32, own_user: bool) -> Result<Self, String> {
-        let script = r#"mount -t tmpfs -o "size=$2k,mode=700" none "$1" && echo ready && exec cat >/dev/null"#;
+    fn mount_in_memory(path: &Path, kib: u32, own_user: bool) -> Result<Self, String> {
+        let script = format!(r#"mount -t tmpfs -o "size=$2k,mode=700" none "$1" && {HOLD}"#);
         let mut command = Command::new("unshare");
         command.arg("--mount");
         if own_user {
             command.args(["--user", "--map-root-user"]);
         }
         command
-            .args(["sh", "-c", script, "sh"])
+            .args(["sh", "-c", &script, "sh"])
             .arg(path)
             .arg(kib.to_string());
         Self::hold(&mut command, path, own_user)
@@ -111,17 +112,8 @@ impl SmallDisk {
         if self.own_user {
             inside.args(["--user", "--preserve-credentials"]);
         }
-        inside
-            .arg("--")
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        inside
+        inside.arg("--");
+        run_by(inside, command)
     }
 
     /// The file system as it is seen from here.

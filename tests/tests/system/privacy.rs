@@ -7,6 +7,7 @@ use candour_tests::handset::{declare, draft};
 use candour_tests::{Handset, RawHandset, wait};
 use candour_wire::record::Stream;
 
+use crate::breach::memory;
 use crate::department;
 
 const SECRET_WORDS: &str = "the marmalade budget is agreed at 1.2m";
@@ -57,20 +58,13 @@ async fn no_message_text_is_readable_on_the_phone_at_the_gateway_or_in_its_memor
         !department.process().log().contains(SECRET_WORDS),
         "in the gateway's log"
     );
-    match memory(department.process().pid()) {
-        Ok(regions) => {
-            let path = department.data().display().to_string();
-            assert!(
-                regions.iter().any(|region| has(region, &path)),
-                "the control: its arguments are there"
-            );
-            assert!(
-                !regions.iter().any(|region| has(region, SECRET_WORDS)),
-                "in the gateway's memory"
-            );
-        }
-        Err(error) => println!("skipped: the gateway's memory cannot be read here: {error}"),
-    }
+    let memory = memory(department.process().pid());
+    let in_memory = |text: &str| memory.iter().any(|(_, region)| has(region, text));
+    assert!(
+        in_memory(&department.data().display().to_string()),
+        "the control: its arguments are there"
+    );
+    assert!(!in_memory(SECRET_WORDS), "in the gateway's memory");
 
     // The records role can, with its key and a reason, and that is audited.
     let key = department.data().join("records-role/records.key");
@@ -207,30 +201,4 @@ async fn a_record_that_was_altered_in_the_database_is_not_passed_off_as_the_hand
         "{opened:?}"
     );
     assert!(opened.stderr.contains("signature_invalid"), "{opened:?}");
-}
-
-/// The readable and writable memory of a process.
-fn memory(pid: rustix::process::Pid) -> std::io::Result<Vec<Vec<u8>>> {
-    use std::os::unix::fs::FileExt as _;
-    let process = format!("/proc/{}", pid.as_raw_nonzero());
-    let maps = fs::read_to_string(format!("{process}/maps"))?;
-    let memory = fs::File::open(format!("{process}/mem"))?;
-    let mut regions = Vec::new();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let range = line
-            .split_whitespace()
-            .next()
-            .and_then(|range| range.split_once('-'));
-        let parse = |text| u64::from_str_radix(text, 16).ok();
-        let Some((Some(start), Some(end))) = range.map(|(start, end)| (parse(start), parse(end)))
-        else {
-            continue;
-        };
-        let mut region = vec![0; usize::try_from(end - start).unwrap()];
-        // Some regions are the kernel's own and cannot be read.
-        if memory.read_exact_at(&mut region, start).is_ok() {
-            regions.push(region);
-        }
-    }
-    Ok(regions)
 }
