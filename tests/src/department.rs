@@ -202,7 +202,13 @@ impl Department {
     /// How the server is started.
     #[must_use]
     pub fn serve_command(&self) -> Command {
-        serve_command(&self.program, &self.data())
+        self.serve_command_on(&self.data())
+    }
+
+    /// How a server is started on a copy of the data.
+    #[must_use]
+    pub fn serve_command_on(&self, data: &Path) -> Command {
+        serve_command(&self.program, data)
     }
 
     /// Asks the server to stop, and waits. Blocks.

@@ -1,6 +1,7 @@
 //! The two programs as people use them.
 
 use candour_tests::cli::DECLARE;
+use candour_tests::preload;
 use candour_tests::program::run;
 use candour_tests::{AgentCli, Outcome};
 
@@ -195,8 +196,9 @@ async fn errors_have_a_code_advice_and_an_exit_code() {
     expect(misspelt, 2, "config_invalid");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_agent_on_the_same_home_is_told_that_the_first_has_it() {
+/// How a second agent ends, and with what code, while the first has the home. One that is broken on
+/// purpose does not heed the lock.
+async fn second_agent(broken: bool) -> (Option<i32>, Option<String>) {
     let department = department();
     let handset = candour_tests::Handset::enrolled(&department).await;
     let cli = AgentCli::new(&department, "elsewhere");
@@ -207,11 +209,25 @@ async fn a_second_agent_on_the_same_home_is_told_that_the_first_has_it() {
         .arg(handset.home())
         .arg("--config")
         .arg(cli.config());
-    let refused = run(&mut second, b"");
-    assert_eq!(
-        (refused.status.code(), refused.error_code().as_str()),
-        (Some(4), "store_busy")
-    );
+    if broken {
+        let source = include_str!("../../torture/unlocked.c");
+        let library = preload::compile("unlocked", source, department.scratch()).unwrap();
+        second.env("LD_PRELOAD", library);
+    }
+    let outcome = run(&mut second, b"");
+    let refused = !outcome.status.success();
+    (outcome.status.code(), refused.then(|| outcome.error_code()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_agent_on_the_same_home_is_told_that_the_first_has_it() {
+    let told = second_agent(false).await;
+    assert_eq!(told, (Some(4), Some("store_busy".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_agent_that_does_not_heed_the_lock_is_noticed() {
+    assert_eq!(second_agent(true).await, (Some(0), None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

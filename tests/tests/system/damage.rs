@@ -9,11 +9,13 @@ use candour_tests::Handset;
 use candour_tests::handset::{declare, draft};
 use candour_tests::program::run;
 use candour_tests::torture::damage::{Ended, PhoneVictim, Place, ServerVictim, Share};
+use candour_tests::torture::phone_check::Findings;
 use candour_wire::Code;
 
 use crate::{department, program};
 
-fn copy(from: &Path, to: &Path) {
+/// Copies what is in a directory into another.
+pub(crate) fn copy(from: &Path, to: &Path) {
     let outcome = run(
         Command::new("cp").arg("-a").arg(from.join(".")).arg(to),
         b"",
@@ -69,8 +71,18 @@ async fn a_damaged_store_is_set_aside_and_reported_and_the_phone_goes_on() {
     assert_eq!(agent.status().unwrap().problems, []);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_phone_that_was_set_back_to_an_older_backup_loses_and_doubles_nothing() {
+/// Which agent is set back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Build {
+    Product,
+    /// Broken on purpose: it begins anew, without what waited.
+    Forgets,
+    /// Broken on purpose: it sends what waited as something new.
+    Repeats,
+}
+
+/// What is wrong with a phone whose files are set back to an older copy.
+async fn set_back(build: Build) -> Findings {
     let department = department();
     let handset = Handset::enrolled(&department).await;
     let backup = tempfile::tempdir().unwrap();
@@ -95,35 +107,60 @@ async fn a_phone_that_was_set_back_to_an_older_backup_loses_and_doubles_nothing(
         }
     }
     copy(backup.path(), handset.home());
+    if build == Build::Forgets {
+        for file in ["agent.db", "agent.db-wal"] {
+            // The last agent to close it leaves no log.
+            let _ = std::fs::remove_file(handset.home().join(file));
+        }
+    }
 
+    let mut wrong = Findings::new();
     let agent = handset.open(department.config());
+    if build == Build::Repeats {
+        declare(&agent, "waiting in the backup");
+    }
     let anew = declare(&agent, "after it was put back");
     let report = agent.sync().await.unwrap();
-    assert!(report.failure.is_none(), "{report:?}");
-    assert_eq!(
-        report.received, 2,
-        "the one that waited gets its old receipt, the new one its own"
-    );
-    assert_eq!(report.quarantined, []);
-    let sent = agent.sent().unwrap();
-    for id in [waiting, anew] {
-        assert!(
-            sent.iter()
-                .any(|item| item.id == id && item.state == RecordState::Received),
-            "{sent:?}"
-        );
+    // The one that waited gets its old receipt, the new one its own.
+    if report.failure.is_some() || report.received != 2 || !report.quarantined.is_empty() {
+        wrong.push(format!("{report:?}"));
     }
-    assert!(
-        agent
-            .verify(None)
-            .unwrap()
+    let sent = agent.sent().unwrap();
+    for (id, name) in [(waiting, "what waited"), (anew, "what is new")] {
+        let mut received = sent
             .iter()
-            .all(|checked| checked.finding == Finding::Verified)
+            .filter(|item| item.state == RecordState::Received);
+        if !received.any(|item| item.id == id) {
+            wrong.push(format!("{name} is not received"));
+        }
+    }
+    let checked = agent.verify(None).unwrap();
+    if !checked.iter().all(|one| one.finding == Finding::Verified) {
+        wrong.push(format!("{checked:?}"));
+    }
+    let size = department.checkpoint().await.size;
+    if size != 4 {
+        wrong.push(format!("there are {size} records instead of 4"));
+    }
+    wrong
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_was_set_back_to_an_older_backup_loses_and_doubles_nothing() {
+    assert_eq!(set_back(Build::Product).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_forgets_or_repeats_when_set_back_to_an_older_backup_is_noticed() {
+    let forgets = set_back(Build::Forgets).await;
+    assert!(
+        forgets.contains(&"what waited is not received".into()),
+        "{forgets:?}"
     );
-    assert_eq!(
-        department.checkpoint().await.size,
-        4,
-        "exactly one copy of each"
+    let repeats = set_back(Build::Repeats).await;
+    assert!(
+        repeats.contains(&"there are 5 records instead of 4".into()),
+        "{repeats:?}"
     );
 }
 

@@ -1,20 +1,19 @@
-//! Networks, clocks and disks that let one down.
+//! Networks and clocks that let one down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candour_core::Agent;
 use candour_core::agent::{Finding, RecordState};
-use candour_tests::cli::DECLARE;
+use candour_core::ports::{Connector, Endpoint, Platform, Transport, TransportError};
 use candour_tests::department::now;
 use candour_tests::handset::{config_through, declare};
 use candour_tests::interceptor::{Answer, Asked, Fate};
 use candour_tests::pki::Authority;
-use candour_tests::program::run;
-use candour_tests::raw::batch;
-use candour_tests::{AgentCli, Department, Handset, Interceptor, RawHandset, SmallDisk};
+use candour_tests::torture::phone_check::Findings;
+use candour_tests::{Department, Handset, Interceptor};
 use candour_wire::api::{BatchReply, RecordResult};
 use candour_wire::code::Refusal;
-use candour_wire::record::Stream;
 use candour_wire::{Code, Sensitive};
 use http::{HeaderValue, StatusCode};
 use jiff::SignedDuration;
@@ -208,45 +207,74 @@ async fn somebody_elses_server_or_one_whose_certificate_has_expired_gets_nothing
     }
 }
 
+/// A connector as one would first write it: what the handset's clock says is the time.
+struct ByItsOwnClock(Platform);
+
+impl Connector for ByItsOwnClock {
+    fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        let mut endpoint = endpoint.clone();
+        endpoint.not_before = self.0.clock.now();
+        self.0.connector.connect(&endpoint)
+    }
+}
+
+/// What is wrong with a handset whose clock is: the product, or one that is broken on purpose, in
+/// that it goes by its own clock.
+async fn wrong_clock(department: &Department, years: i64, broken: bool) -> Findings {
+    let handset = Handset::new();
+    handset.set_clock_wrong_by(SignedDuration::from_hours(24 * 365 * years));
+    let mut platform = handset.platform().unwrap();
+    if broken {
+        platform.connector = Arc::new(ByItsOwnClock(platform.clone()));
+    }
+    let agent = Agent::open(department.config(), platform).unwrap();
+    if let Err(error) = agent.enrol(Sensitive::new(department.token())).await {
+        return vec![format!("it does not enrol: {error:?}")];
+    }
+    let mut wrong = Findings::new();
+    let syncs = async |when: &str, is_wrong: bool| {
+        let report = agent.sync().await.unwrap();
+        let right = report.failure.is_none() && report.received == 1;
+        let right = right && report.clock_wrong == is_wrong;
+        (!right).then(|| format!("{when}: {report:?}"))
+    };
+    agent.scan().unwrap();
+    wrong.extend(syncs("at first", true).await);
+    // From the department's signed time on the agent knows better than its clock.
+    declare(&agent, "at some time");
+    wrong.extend(syncs("after that", true).await);
+    let problems = agent.status().unwrap().problems;
+    if !problems.iter().any(|problem| problem.code == "clock_wrong") {
+        wrong.push(format!("it does not tell: {problems:?}"));
+    }
+    let checked = agent.verify(None).unwrap();
+    if !checked.iter().all(|one| one.finding == Finding::Verified) {
+        wrong.push(format!("{checked:?}"));
+    }
+
+    handset.set_clock_wrong_by(SignedDuration::ZERO);
+    declare(&agent, "the clock is set");
+    wrong.extend(syncs("once the clock is set", false).await);
+    let problems = agent.status().unwrap().problems;
+    if !problems.is_empty() {
+        wrong.push(format!("once the clock is set: {problems:?}"));
+    }
+    wrong
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_clock_blocks_neither_enrolment_nor_sync_and_is_told() {
     let department = department();
     for years in [-10, 10] {
-        let handset = Handset::new();
-        handset.set_clock_wrong_by(SignedDuration::from_hours(24 * 365 * years));
-        let agent = handset.open(department.config());
-        agent
-            .enrol(Sensitive::new(department.token()))
-            .await
-            .unwrap();
-        agent.scan().unwrap();
-        let first = agent.sync().await.unwrap();
-        assert!(first.failure.is_none(), "{first:?}");
-        assert_eq!(first.received, 1);
-        assert!(first.clock_wrong);
-        // From the department's signed time on the agent knows better than its clock.
-        declare(&agent, "at some time");
-        let second = agent.sync().await.unwrap();
-        assert!(second.failure.is_none(), "{second:?}");
-        assert_eq!(second.received, 1);
-        let problems = agent.status().unwrap().problems;
-        assert!(
-            problems.iter().any(|problem| problem.code == "clock_wrong"),
-            "{problems:?}"
-        );
-        assert!(
-            agent
-                .verify(None)
-                .unwrap()
-                .iter()
-                .all(|checked| checked.finding == Finding::Verified)
-        );
-
-        handset.set_clock_wrong_by(SignedDuration::ZERO);
-        declare(&agent, "the clock is set");
-        assert!(!agent.sync().await.unwrap().clock_wrong);
-        assert_eq!(agent.status().unwrap().problems, []);
+        let wrong = wrong_clock(&department, years, false).await;
+        assert_eq!(wrong, [""; 0], "{years}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_goes_by_a_wrong_clock_is_noticed() {
+    let wrong = wrong_clock(&department(), 10, true).await;
+    assert!(wrong[0].starts_with("it does not enrol"), "{wrong:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,140 +350,4 @@ async fn a_refused_record_is_set_aside_and_shown_while_the_rest_go_on() {
     assert_eq!(agent.sync().await.unwrap().received, 1);
     assert_eq!(state(bad).state, RecordState::Received);
     assert_eq!(department.checkpoint().await.size, 4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_at_the_server_is_told_loses_nothing_and_passes() {
-    let mut department = department();
-    let raw = RawHandset::enrol(&department).await;
-    let handset = Handset::enrolled(&department).await;
-    let key = raw
-        .connect(&department)
-        .await
-        .policy(&department)
-        .await
-        .records_key;
-    assert_eq!(department.stop().code(), Some(0));
-    let disk = SmallDisk::mount(&department.data(), 64 << 10);
-    disk.take_in(&department.data());
-    let mut serve = disk.inside(&department.serve_command());
-    // A disk that is full all the same.
-    serve.env("CANDOUR_SERVER_DISK_RESERVE_MIB", "0");
-    department.restart_with(&mut serve);
-    disk.fill_up_to(512);
-
-    let mut connection = raw.connect(&department).await;
-    let records = raw.declarations(raw.genesis(Stream::Records), &key, 16 * 60);
-    let mut taken = 0;
-    // What a large batch could not use of the journal is still there for a smaller one.
-    for size in [60, 8, 1] {
-        loop {
-            let reply = connection
-                .post(Stream::Records, batch(&records[taken..taken + size]))
-                .await
-                .unwrap();
-            if reply.status != StatusCode::OK {
-                assert_eq!(
-                    (reply.status.as_u16(), reply.problem().as_str()),
-                    (507, "storage_full")
-                );
-                break;
-            }
-            taken += size;
-        }
-    }
-    assert_eq!(
-        department.checkpoint().await.size,
-        taken as u64,
-        "reading goes on"
-    );
-
-    let agent = handset.open(department.config());
-    declare(&agent, "no room for it");
-    let report = agent.sync().await.unwrap();
-    assert_eq!(
-        report.failure.as_ref().map(|failure| failure.code),
-        Some(Code::StorageFull),
-        "{report:?}"
-    );
-    assert_eq!(agent.status().unwrap().pending_records, 1);
-
-    // Room comes back, and the same process goes on.
-    disk.free();
-    let reply = connection.deliver(&records[taken..taken + 60]).await;
-    assert_eq!(candour_tests::raw::receipts(&reply).len(), 60);
-    let report = agent.sync().await.unwrap();
-    assert!(report.failure.is_none(), "{report:?}");
-    assert_eq!(report.received, 1);
-    assert_eq!(department.checkpoint().await.size, taken as u64 + 61);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_on_the_phone_refuses_visibly_and_keeps_what_was_declared() {
-    let department = department();
-    let cli = AgentCli::new(&department, "phone");
-    cli.enrol(&department);
-    let kept = cli.declare("while there was room");
-    let disk = SmallDisk::mount(cli.home(), 32 << 10);
-    disk.take_in(cli.home());
-    disk.fill_up_to(0);
-    let inside =
-        |args: &[&str], input: &str| run(&mut disk.inside(&cli.command(args)), input.as_bytes());
-
-    let long = "word ".repeat(10_000);
-    let refused = inside(&DECLARE, &long);
-    assert_eq!(refused.error_code(), "store_full", "{refused:?}");
-    assert_eq!(refused.status.code(), Some(1));
-
-    disk.free();
-    let sent = inside(&["sent"], "").succeeded().json();
-    assert_eq!(
-        sent.as_array().unwrap().len(),
-        1,
-        "the one before, and not half of the other: {sent}"
-    );
-    let declared = inside(&DECLARE, &long).succeeded().json();
-    let _ = inside(&["sync"], "").succeeded();
-    let sent = inside(&["sent"], "").succeeded().json();
-    let received: Vec<_> = sent
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|item| item["state"] == "received")
-        .collect();
-    assert_eq!(received.len(), 2, "{sent}");
-    assert!(received.iter().any(|item| item["id"] == kept.as_str()));
-    assert!(received.iter().any(|item| item["id"] == declared["record"]));
-    assert_eq!(department.checkpoint().await.size, 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_fails_in_the_midst_of_a_write_refuses_visibly_and_keeps_what_was_declared() {
-    let department = department();
-    let cli = AgentCli::new(&department, "phone");
-    cli.enrol(&department);
-    let kept = cli.declare("while the disk was well");
-    let long = "word ".repeat(10_000);
-    // Writes beyond 64 KiB of any file fail, without a signal, as on a disk with a bad block.
-    let declare = cli.command(&DECLARE);
-    let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", r#"trap "" XFSZ; ulimit -f 128; exec "$@""#, "sh"]);
-    limited.arg(declare.get_program()).args(declare.get_args());
-    for name in declare
-        .get_envs()
-        .filter(|(_, value)| value.is_none())
-        .map(|(name, _)| name)
-    {
-        limited.env_remove(name);
-    }
-    let refused = run(&mut limited, long.as_bytes());
-    assert_eq!(refused.error_code(), "store_failed", "{refused:?}");
-
-    let _ = cli.run(&["sync"], "").succeeded();
-    let sent = cli.run(&["sent"], "").succeeded().json();
-    assert_eq!(sent.as_array().unwrap().len(), 1, "{sent}");
-    assert_eq!(
-        (&sent[0]["id"], &sent[0]["state"]),
-        (&kept.into(), &"received".into())
-    );
 }
