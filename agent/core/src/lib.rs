@@ -20,6 +20,8 @@ pub mod sync;
 #[cfg(test)]
 mod testing;
 mod wiped;
+#[cfg(test)]
+mod wycheproof;
 
 pub use agent::Agent;
 pub use config::Config;

