@@ -108,7 +108,7 @@ pub struct PickedFile {
 pub enum FilePlace {
     /// At this path in the export, which may not hold it all the same: old media are left out.
     Beside(String),
-    /// In the message at this place, as this one of its files; see [`embedded`].
+    /// In the message at this place of the chat, at this place in it; see [`embedded`].
     Embedded(usize, usize),
     /// The export says that it left the file out.
     LeftOut,
@@ -237,13 +237,11 @@ pub fn embedded(
     file: &PickedFile,
     max_bytes: u64,
 ) -> Result<Vec<u8>, ImportError> {
-    let FilePlace::Embedded(message, number) = file.place else {
+    let FilePlace::Embedded(message, place) = file.place else {
         return Err(ImportError::NoSuchFile);
     };
     let message = chat.message(message).ok_or(ImportError::NoSuchFile)?;
-    let files = message.attachments();
-    let file = files.get(number).ok_or(ImportError::NoSuchFile)?;
-    message.embedded(file, max_bytes)
+    message.embedded(&Place::Embedded(place), max_bytes)
 }
 
 /// What the import found about a message, as words for the record.
@@ -303,11 +301,11 @@ fn files(picked: &[Message<'_>]) -> Vec<PickedFile> {
     let mut seen = BTreeSet::new();
     let mut files = Vec::new();
     for message in picked {
-        for (number, file) in message.attachments().into_iter().enumerate() {
+        for file in message.attachments() {
             let file = PickedFile {
                 place: match file.place {
                     Place::Beside(path) => FilePlace::Beside(path.into_owned()),
-                    Place::Embedded(_) => FilePlace::Embedded(message.index(), number),
+                    Place::Embedded(place) => FilePlace::Embedded(message.index(), place),
                     _ => FilePlace::LeftOut,
                 },
                 name: file.name.into_owned(),

@@ -30,7 +30,8 @@ pub struct Attachment<'c> {
 pub enum Place<'c> {
     /// In a file beside the chat's text, at this path in the export: relative, without `..`.
     Beside(Cow<'c, str>),
-    /// In the message itself; see [`Message::embedded`](crate::Message::embedded).
+    /// In the message itself, where its format finds it again; see
+    /// [`Message::embedded`](crate::Message::embedded).
     Embedded(usize),
     /// Nowhere: the export left it out.
     LeftOut,

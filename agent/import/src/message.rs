@@ -213,23 +213,19 @@ impl<'c> Message<'c> {
         self.attachments().into_iter().next().map(|file| file.name)
     }
 
-    /// The bytes of an attachment that is [`Place::Embedded`], of at most `max_bytes` bytes.
+    /// The bytes of an attachment whose place is [`Place::Embedded`], of at most `max_bytes` bytes.
     ///
     /// # Errors
     ///
     /// [`ImportError::NoSuchFile`] when it is not embedded in this message,
     /// [`ImportError::TooLarge`] over `max_bytes`, [`ImportError::Damaged`] when it cannot be
     /// decoded.
-    pub fn embedded(
-        &self,
-        attachment: &Attachment<'_>,
-        max_bytes: u64,
-    ) -> Result<Vec<u8>, ImportError> {
-        let Place::Embedded(place) = attachment.place else {
+    pub fn embedded(&self, place: &Place<'_>, max_bytes: u64) -> Result<Vec<u8>, ImportError> {
+        let Place::Embedded(place) = place else {
             return Err(ImportError::NoSuchFile);
         };
         let view = self.chat.view(self.index, self.row());
-        self.chat.dialect.embedded(&view, place, max_bytes)
+        self.chat.dialect.embedded(&view, *place, max_bytes)
     }
 
     /// Whether the app says that it was edited.

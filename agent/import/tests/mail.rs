@@ -85,14 +85,17 @@ fn plain_words_go_before_html_and_files_are_decoded_when_asked_for() {
     assert_eq!(types, ["image/png", "application/pdf", "message/rfc822"]);
     assert_eq!(files[1].bytes, Some(768));
     assert!(matches!(files[0].place, Place::Embedded(0)));
-    assert_eq!(mail.embedded(&files[0], 100).unwrap(), b"\x89PNG\r\n\x1a\n");
+    assert_eq!(
+        mail.embedded(&files[0].place, 100).unwrap(),
+        b"\x89PNG\r\n\x1a\n"
+    );
     let all: Vec<u8> = (0..=255).collect();
-    assert_eq!(mail.embedded(&files[1], 768).unwrap(), all.repeat(3));
+    assert_eq!(mail.embedded(&files[1].place, 768).unwrap(), all.repeat(3));
     assert!(matches!(
-        mail.embedded(&files[1], 767),
+        mail.embedded(&files[1].place, 767),
         Err(ImportError::TooLarge { .. })
     ));
-    let inner = mail.embedded(&files[2], 10_000).unwrap();
+    let inner = mail.embedded(&files[2].place, 10_000).unwrap();
     assert!(inner.starts_with(b"From: Carol") && inner.ends_with(b"Inside.\n--inmost--"));
 }
 
@@ -309,7 +312,7 @@ fn look(source: &[u8]) -> usize {
     for message in chat.messages() {
         seen += message.text().len();
         for file in message.attachments() {
-            let _ = message.embedded(&file, 1 << 20);
+            let _ = message.embedded(&file.place, 1 << 20);
             seen += 1;
         }
     }
@@ -411,9 +414,11 @@ fn a_mail_too_long_to_show_is_cut_and_comes_whole_as_a_file() {
         let files = message.attachments();
         assert_eq!(files.len(), 1);
         assert_eq!(files[0].name, "whole message.eml");
-        let whole = message.embedded(&files[0], mail.len() as u64).unwrap();
+        let whole = message
+            .embedded(&files[0].place, mail.len() as u64)
+            .unwrap();
         assert_eq!(whole, mail.as_bytes());
-        assert!(message.embedded(&files[0], 1_000).is_err());
+        assert!(message.embedded(&files[0].place, 1_000).is_err());
     }
     let short = HEAD.to_owned() + "\n" + &"A line of 20 letters.\n".repeat(2_900);
     let chat = read(short.as_bytes());

@@ -55,7 +55,7 @@ fn check_chat(bytes: &[u8], chat: &Conversation<'_>) {
         assert!(shown <= 8 * message.source().len() + 1_000, "{shown}");
         let _ = (message.author(), message.author_id(), message.stamp());
         for file in message.attachments() {
-            if let Ok(inside) = message.embedded(&file, 1_000) {
+            if let Ok(inside) = message.embedded(&file.place, 1_000) {
                 assert!(inside.len() <= 1_000);
             }
         }

@@ -74,7 +74,7 @@ fn check_conversation(bytes: &[u8], chat: &Conversation<'_>) {
         let _ = (message.author_id(), message.is_outgoing());
         let _ = message.time_in("Europe/London").expect("it is a zone");
         for file in message.attachments() {
-            if let Ok(inside) = message.embedded(&file, 64) {
+            if let Ok(inside) = message.embedded(&file.place, 64) {
                 assert!(inside.len() <= 64);
             }
         }

@@ -149,7 +149,7 @@ fn check(bytes: &[u8], chat: &Conversation<'_>) {
         let _ = (message.text(), message.body(), message.revisions());
         let _ = (message.time_in("Europe/London"), message.fingerprint());
         for file in message.attachments() {
-            if let Ok(inside) = message.embedded(&file, ATTACHMENT_MAX_BYTES) {
+            if let Ok(inside) = message.embedded(&file.place, ATTACHMENT_MAX_BYTES) {
                 assert!(inside.len() as u64 <= ATTACHMENT_MAX_BYTES);
             }
         }

@@ -22,14 +22,15 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Shows the rows of one chat. What they say stands in their elements.
 pub(super) struct Sms;
 
-/// The tags that an element opens, its own first.
-fn tags<'s>(element: &'s [u8]) -> impl Iterator<Item = Tag<'s>> {
-    let mut cursor = Cursor::new(element, 0);
+/// The tags that an element opens from `at` on, each with where it begins. At 0 is its own.
+fn tags<'s>(element: &'s [u8], at: usize) -> impl Iterator<Item = (usize, Tag<'s>)> {
+    let mut cursor = Cursor::new(element, at);
     std::iter::from_fn(move || {
         loop {
             cursor.text();
+            let at = cursor.at();
             match cursor.markup() {
-                Ok(Some(Markup::Open(tag))) => return Some(tag),
+                Ok(Some(Markup::Open(tag))) => return Some((at, tag)),
                 Ok(Some(_)) | Err(Broken::Bad) => {}
                 Ok(None) | Err(Broken::End) => return None,
             }
@@ -80,33 +81,32 @@ impl<'s> Part<'s> {
         !is_layout(self.media_type) && self.said().is_none() && !empty
     }
 
-    fn file(&self, place: usize) -> Attachment<'s> {
+    /// The file of the part with this number, whose tag begins at `at`.
+    fn file(&self, number: usize, at: usize) -> Attachment<'s> {
         let name = self.names.into_iter().flatten().find_map(full);
         Attachment {
-            name: name.map_or_else(|| Cow::Owned(format!("part {place}")), decode),
+            name: name.map_or_else(|| Cow::Owned(format!("part {number}")), decode),
             media_type: full(self.media_type).map(decode),
             bytes: self.data.and_then(len),
             sha256: None,
             place: match self.data {
-                Some(_) => Place::Embedded(place),
+                Some(_) => Place::Embedded(at),
                 None => Place::LeftOut,
             },
         }
     }
 }
 
-/// The parts of an MMS with their places in it.
-fn parts<'s>(element: &'s [u8]) -> impl Iterator<Item = (usize, Part<'s>)> {
-    tags(element)
-        .skip(1)
-        .filter(|tag| tag.name == b"part")
-        .map(|tag| Part::of(&tag))
-        .enumerate()
+/// The parts of an MMS from `at` on, each with where its tag begins.
+fn parts<'s>(element: &'s [u8], at: usize) -> impl Iterator<Item = (usize, Part<'s>)> {
+    tags(element, at)
+        .filter(|(_, tag)| tag.name == b"part")
+        .map(|(at, tag)| (at, Part::of(&tag)))
 }
 
 impl Dialect for Sms {
     fn text<'s>(&'s self, row: &RowView<'s>) -> Cow<'s, str> {
-        let Some(tag) = tags(row.source).next() else {
+        let Some((_, tag)) = tags(row.source, 0).next() else {
             return Cow::Borrowed("");
         };
         if tag.name == b"sms" {
@@ -121,7 +121,7 @@ impl Dialect for Sms {
             .get(b"sub")
             .and_then(full)
             .map(|raw| Cow::Owned(subject(raw, tag.get(b"sub_cs"))));
-        let texts = parts(row.source).filter_map(|(_, part)| part.said().map(decode));
+        let texts = parts(row.source, 0).filter_map(|(_, part)| part.said().map(decode));
         let mut said: Vec<Cow<'_, str>> = subject.into_iter().chain(texts).collect();
         match said.len() {
             0 | 1 => said.pop().unwrap_or_default(),
@@ -130,15 +130,20 @@ impl Dialect for Sms {
     }
 
     fn attachments<'s>(&'s self, row: &RowView<'s>) -> Vec<Attachment<'s>> {
-        parts(row.source)
-            .filter(|(_, part)| part.is_file())
-            .map(|(place, part)| part.file(place))
+        parts(row.source, 0)
+            .enumerate()
+            .filter(|(_, (_, part))| part.is_file())
+            .map(|(number, (at, part))| part.file(number, at))
             .collect()
     }
 
     fn embedded(&self, row: &RowView<'_>, place: usize, max: u64) -> Result<Vec<u8>, ImportError> {
-        let part = parts(row.source).nth(place).map(|(_, part)| part);
-        let part = part.filter(Part::is_file).ok_or(ImportError::NoSuchFile)?;
+        // Its tag stands there: to look for it would be to read the message for each of its files.
+        let part = parts(row.source, place)
+            .next()
+            .filter(|(at, _)| *at == place);
+        let part = part.map(|(_, part)| part).filter(Part::is_file);
+        let part = part.ok_or(ImportError::NoSuchFile)?;
         let data = part.data.ok_or(ImportError::NoSuchFile)?;
         let data: Cow<'_, [u8]> = if is_plain(data) {
             Cow::Borrowed(data)
@@ -185,3 +190,6 @@ fn len(data: &[u8]) -> Option<u64> {
     let digits = data.len().checked_sub(padding)? as u64;
     Some(digits / 4 * 3 + (digits % 4).saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,10 @@ fn files_of_any_size_are_passed_over_and_taken_whole() {
         }
         let message = part.message(0).unwrap();
         let file = message.attachments().remove(0);
-        assert_eq!(message.embedded(&file, 1_000_000).unwrap().len(), 600_000);
+        assert_eq!(
+            message.embedded(&file.place, 1_000_000).unwrap().len(),
+            600_000
+        );
     }
 }
 
