@@ -10,6 +10,19 @@ use candour_import::{
 /// Most conversations of one input that are looked into, so that one input does not take minutes.
 const CHOSEN_MAX: usize = 4;
 
+/// How headers inside messages and the numbers of dates are read.
+const WAYS: [(EmbeddedHeaders, Option<DateOrder>); 3] = [
+    (EmbeddedHeaders::KeepInMessage, None),
+    (
+        EmbeddedHeaders::KeepInMessage,
+        Some(DateOrder::DayMonthYear),
+    ),
+    (
+        EmbeddedHeaders::ReadAsMessages,
+        Some(DateOrder::MonthDayYear),
+    ),
+];
+
 /// Most bytes of an attachment that are decoded or inflated.
 const ATTACHMENT_MAX_BYTES: u64 = 1 << 20;
 
@@ -108,18 +121,13 @@ pub fn any(bytes: &[u8]) -> bool {
         Ok(list) => list.iter().map(|one| Some(one.id.as_str())).collect(),
         Err(_) => vec![None],
     };
+    let ways = match sniff(bytes) {
+        Some(Format::WhatsAppText | Format::Eml | Format::Mbox) => &WAYS[..],
+        // No other reads these options.
+        _ => &WAYS[..1],
+    };
     for conversation in ids.into_iter().take(CHOSEN_MAX) {
-        for (embedded, date_order) in [
-            (EmbeddedHeaders::KeepInMessage, None),
-            (
-                EmbeddedHeaders::KeepInMessage,
-                Some(DateOrder::DayMonthYear),
-            ),
-            (
-                EmbeddedHeaders::ReadAsMessages,
-                Some(DateOrder::MonthDayYear),
-            ),
-        ] {
+        for (embedded, date_order) in ways.iter().copied() {
             let options = Options {
                 conversation,
                 embedded,
