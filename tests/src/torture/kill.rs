@@ -58,11 +58,33 @@ const REST_MS: u64 = 15;
 /// After so many kills of the server its books are looked at before it is started again.
 const LOOK_EVERY: u64 = 10;
 
+/// Who is killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Victim {
+    /// Agents.
+    #[default]
+    Agent,
+    /// Agents that are broken on purpose: they say yes before they have committed.
+    EarlyAgent,
+    /// Servers.
+    Server,
+}
+
+impl Victim {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::EarlyAgent => "agent, acknowledged before the commit",
+            Self::Server => "server",
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Who was killed, and what was broken on purpose.
-    pub what: &'static str,
+    /// Who was killed.
+    pub victim: Victim,
     /// How often.
     pub kills: u64,
     /// Records that were acknowledged to a holder.
@@ -124,12 +146,12 @@ pub fn agents(program: &Program, kills: u64, seed: u64, early: bool) -> Result<O
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
     })?;
-    let what = if early {
-        "agent, acknowledged before the commit"
+    let victim = if early {
+        Victim::EarlyAgent
     } else {
-        "agent"
+        Victim::Agent
     };
-    settle(&runtime, department, phones, &witness, what, kills)
+    settle(&runtime, department, phones, &witness, victim, kills)
 }
 
 /// Kills servers.
@@ -170,7 +192,14 @@ pub fn servers(program: &Program, kills: u64, seed: u64) -> Result<Outcome, Stri
         department.restart_in_place();
     }
     phones.iter_mut().for_each(LoadedPhone::kill);
-    let mut outcome = settle(&runtime, department, phones, &witness, "server", kills)?;
+    let mut outcome = settle(
+        &runtime,
+        department,
+        phones,
+        &witness,
+        Victim::Server,
+        kills,
+    )?;
     outcome.early_lost = early_lost;
     outcome.findings.extend(findings);
     Ok(outcome)
@@ -183,12 +212,12 @@ fn settle(
     department: Department,
     phones: Vec<LoadedPhone>,
     witness: &Witness,
-    what: &'static str,
+    victim: Victim,
     kills: u64,
 ) -> Result<Outcome, String> {
     let check = PhoneCheck::of(&department)?;
     let mut outcome = Outcome {
-        what,
+        victim,
         kills,
         ..Outcome::default()
     };
@@ -257,15 +286,15 @@ impl Outcome {
     /// and committed rows met again: a trial in which that does not happen shows nothing.
     #[must_use]
     pub fn is_as_it_should(&self) -> bool {
-        let broken = self.what.contains(',');
-        let often = self.what == "server" && self.kills >= OFTEN;
+        let broken = self.victim == Victim::EarlyAgent;
+        let often = self.victim == Victim::Server && self.kills >= OFTEN;
         let happened = [self.early_lost, self.swallowed, self.met];
         broken != self.findings.is_empty() && (!often || happened.iter().all(|times| *times > 0))
     }
 
     fn to_json(&self) -> Value {
         json!({
-            "killed": self.what,
+            "killed": self.victim.as_str(),
             "kills": self.kills,
             "acknowledged": self.acknowledged,
             "stored": self.stored,
