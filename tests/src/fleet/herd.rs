@@ -44,23 +44,12 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
         ),
     };
     let mut report = Report::begin(name, common.seed);
-    let tally = Arc::new(Tally::default());
-    let mut fleet = Fleet::found(common)?;
-    fleet.stop_server()?;
-    let yesterday = ago(Duration::from_hours(1));
-    fleet.enrol_in_bulk(runtime, (yesterday, yesterday), &tally)?;
-    fleet.department.restart_in_place();
-    fleet.enrol_by_est(runtime, &tally)?;
-    fleet.stop_server()?;
-    let stage = Stage::set(&fleet, common, &mut report)?;
-    fleet.department.restart_in_place();
-    let idle = Idle::begin(&fleet.department);
+    let stage = Stage::set(runtime, common, Duration::from_hours(1), &mut report)?;
+    let fleet = &stage.fleet;
 
     fleet.world.clock.stand_at(ago(Duration::ZERO));
     let noticed = fleet.notice(runtime)?;
-    let idle = idle.each_second();
-    let behind = fleet.world.clock.run_on();
-    let nine = fleet.world.clock.now();
+    let nine = stage.run_on(&mut report);
     let comes: Vec<_> = match args.within {
         Some(seconds) => {
             let most = u64::from(seconds) * 1_000;
@@ -76,25 +65,14 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
             next.map(|next| (*next, Call::Due)).collect()
         }
     };
-    report.figure(
-        "phones' clocks behind the server's",
-        behind.as_secs_f64(),
-        "s",
-    );
     let plan = Plan {
+        queued: noticed.records,
         comes,
         begin: nine,
         give_up: Duration::from_secs(60) * args.give_up,
         from_begin: false,
     };
-    stage.play(
-        &mut fleet,
-        runtime,
-        plan,
-        (noticed.records, idle),
-        &mut report,
-    )?;
-    Ok(report)
+    stage.play(runtime, plan, report)
 }
 
 /// A while ago, by the system's clock.
@@ -157,6 +135,8 @@ impl Fleet {
 
 /// When the phones come.
 pub(super) struct Plan {
+    /// Records that they have to deliver.
+    pub(super) queued: u64,
     /// When each phone is to sync next, and at whose wish.
     pub(super) comes: Vec<(Timestamp, Call)>,
     /// When it begins.
@@ -168,20 +148,31 @@ pub(super) struct Plan {
     pub(super) from_begin: bool,
 }
 
-/// The server and what is broken on purpose, ready for the phones to come.
+/// The phones, the server and what is broken on purpose, before the phones come.
 pub(super) struct Stage {
+    pub(super) fleet: Fleet,
     database: u64,
     /// Held for the control that forgets.
     earlier: Option<std::path::PathBuf>,
+    idle: Idle,
 }
 
 impl Stage {
-    /// Looks at the database before anything happens. No server has it.
+    /// Enrols everybody, so long ago, and has the server wait.
     pub(super) fn set(
-        fleet: &Fleet,
+        runtime: &Runtime,
         common: &Common,
+        since: Duration,
         report: &mut Report,
     ) -> Result<Self, Problem> {
+        let tally = Arc::new(Tally::default());
+        let mut fleet = Fleet::found(common)?;
+        fleet.stop_server()?;
+        let enrolled = ago(since);
+        fleet.enrol_in_bulk(runtime, (enrolled, enrolled), &tally)?;
+        fleet.department.restart_in_place();
+        fleet.enrol_by_est(runtime, &tally)?;
+        fleet.stop_server()?;
         let earlier = match common.control {
             Some(Control::Forgets) => Some(fleet.copy_database()?),
             Some(Control::Forged) => {
@@ -197,24 +188,40 @@ impl Stage {
             None => None,
         };
         report.figure("phones", to_f64(fleet.phones.len() as u64), "");
+        let database = fleet.database_bytes();
+        fleet.department.restart_in_place();
         Ok(Self {
-            database: fleet.database_bytes(),
+            idle: Idle::begin(&fleet.department),
+            fleet,
+            database,
             earlier,
         })
     }
 
-    /// Lets the phones come to the server, which runs, and looks at everything when they are done.
+    /// Lets the phones' time be real from now on, which is returned.
+    pub(super) fn run_on(&self, report: &mut Report) -> Timestamp {
+        let clock = &self.fleet.world.clock;
+        let behind = clock.run_on();
+        report.figure(
+            "phones' clocks behind the server's",
+            behind.as_secs_f64(),
+            "s",
+        );
+        clock.now()
+    }
+
+    /// Lets the phones come to the server, and looks at everything when they are done.
     pub(super) fn play(
-        &self,
-        fleet: &mut Fleet,
+        self,
         runtime: &Runtime,
         plan: Plan,
-        (queued, idle): (u64, f64),
-        report: &mut Report,
-    ) -> Result<(), Problem> {
+        mut report: Report,
+    ) -> Result<Report, Problem> {
+        let idle = self.idle.each_second();
+        let fleet = &self.fleet;
         let tally = Arc::new(Tally::default());
         let world = Arc::clone(&fleet.world);
-        let begin = plan.begin;
+        let (begin, queued) = (plan.begin, plan.queued);
         world.set_way(Way::Https);
         let watch = Watch::begin(&fleet.department, runtime);
         let before = world.traffic.counted();
@@ -267,7 +274,7 @@ impl Stage {
             fleet.put_back(earlier)?;
         }
         report.looked(look::look(fleet, runtime)?);
-        Ok(())
+        Ok(report)
     }
 }
 

@@ -12,12 +12,11 @@ use tokio::runtime::Runtime;
 
 use super::calendar::Calendar;
 use super::clock::after;
-use super::herd::{Plan, Stage, ago};
+use super::herd::{Plan, Stage};
 use super::muster::{Fleet, to_f64};
 use super::report::Report;
 use super::tally::Tally;
 use super::wake::Call;
-use super::watch::Idle;
 use super::world::Way;
 use super::{Common, Problem};
 use crate::department;
@@ -40,18 +39,10 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
     let minutes = args.minutes;
     let name = format!("outage: {} phones after {minutes} min", common.handsets);
     let mut report = Report::begin(name, common.seed);
-    let tally = Arc::new(Tally::default());
-    let mut fleet = Fleet::found(common)?;
-    fleet.stop_server()?;
     let length = Duration::from_secs(60) * minutes;
-    let before = ago(length + Duration::from_hours(1));
-    fleet.enrol_in_bulk(runtime, (before, before), &tally)?;
-    fleet.department.restart_in_place();
-    fleet.enrol_by_est(runtime, &tally)?;
-    fleet.stop_server()?;
-    let stage = Stage::set(&fleet, common, &mut report)?;
-    fleet.department.restart_in_place();
-    let idle = Idle::begin(&fleet.department);
+    let since = length + Duration::from_hours(1);
+    let stage = Stage::set(runtime, common, since, &mut report)?;
+    let fleet = &stage.fleet;
 
     // It ends about when the simulation of it is done.
     let end = after(department::now(), LIVED_THROUGH_EACH * common.handsets);
@@ -68,27 +59,14 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<Report, Problem> {
         "",
     );
 
-    let idle = idle.each_second();
-    let behind = fleet.world.clock.run_on();
-    report.figure(
-        "phones' clocks behind the server's",
-        behind.as_secs_f64(),
-        "s",
-    );
     let plan = Plan {
+        queued: noticed.records,
         comes,
-        begin: fleet.world.clock.now(),
+        begin: stage.run_on(&mut report),
         give_up: Duration::from_secs(60) * args.give_up,
         from_begin: true,
     };
-    stage.play(
-        &mut fleet,
-        runtime,
-        plan,
-        (noticed.records, idle),
-        &mut report,
-    )?;
-    Ok(report)
+    stage.play(runtime, plan, report)
 }
 
 /// What it takes to simulate one phone's outage, roughly.
