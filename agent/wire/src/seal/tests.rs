@@ -100,15 +100,20 @@ fn record(millis: i64) -> RecordId {
     RecordId::make(jiff::Timestamp::from_millisecond(millis).unwrap())
 }
 
+/// A context of a handset's.
+fn first_declaration(handset: &HandsetId) -> SealContext<'_> {
+    SealContext {
+        id: record(1),
+        handset,
+        kind: Kind::Declaration,
+    }
+}
+
 #[test]
 fn sealed_content_opens_in_its_own_context_and_in_no_other() {
     let private = RecordsPrivateKey::generate();
     let handset = HandsetId::derive(b"key");
-    let context = SealContext {
-        id: record(1),
-        handset: &handset,
-        kind: Kind::Declaration,
-    };
+    let context = first_declaration(&handset);
     for suite in SUITES {
         let sealed = seal(&private.public_key(suite), &context, b"yes, minister").unwrap();
         let opened = open(&private, &context, &sealed).unwrap();
@@ -138,11 +143,7 @@ fn sealed_content_opens_in_its_own_context_and_in_no_other() {
 fn another_key_or_suite_or_any_change_does_not_open() {
     let private = RecordsPrivateKey::generate();
     let handset = HandsetId::derive(b"key");
-    let context = SealContext {
-        id: record(1),
-        handset: &handset,
-        kind: Kind::Declaration,
-    };
+    let context = first_declaration(&handset);
     let good = seal(&private.public_key(SUITES[0]), &context, b"yes").unwrap();
 
     let stranger = RecordsPrivateKey::generate();
@@ -192,11 +193,7 @@ fn another_key_or_suite_or_any_change_does_not_open() {
 fn each_seal_draws_its_own_randomness() {
     let key = RecordsPrivateKey::generate();
     let handset = HandsetId::derive(b"key");
-    let context = SealContext {
-        id: record(1),
-        handset: &handset,
-        kind: Kind::Declaration,
-    };
+    let context = first_declaration(&handset);
     for suite in SUITES {
         let public = key.public_key(suite);
         let [one, other] = [(); 2].map(|()| seal(&public, &context, b"the same").unwrap());
@@ -217,11 +214,7 @@ fn each_seal_draws_its_own_randomness() {
 fn what_the_key_schedule_is_bound_to_is_spelled_out() {
     let key = RecordsPrivateKey::generate();
     let handset = HandsetId::derive(b"key");
-    let context = SealContext {
-        id: record(1),
-        handset: &handset,
-        kind: Kind::Declaration,
-    };
+    let context = first_declaration(&handset);
     let sealed = seal(
         &key.public_key(Suite::XWingAes256Gcm),
         &context,
@@ -243,11 +236,7 @@ fn what_the_key_schedule_is_bound_to_is_spelled_out() {
 fn short_messages_cannot_be_told_apart_by_their_length() {
     let key = RecordsPrivateKey::generate().public_key(SUITES[0]);
     let handset = HandsetId::derive(b"key");
-    let context = SealContext {
-        id: record(1),
-        handset: &handset,
-        kind: Kind::Declaration,
-    };
+    let context = first_declaration(&handset);
     let length = |text: &str| seal(&key, &context, text.as_bytes()).unwrap().ct.len();
     assert_eq!(
         length("yes"),
@@ -259,11 +248,7 @@ fn short_messages_cannot_be_told_apart_by_their_length() {
 fn the_json_of_a_sealed_box_round_trips_and_refuses_other_shapes() {
     let private = RecordsPrivateKey::generate();
     let handset = HandsetId::derive(b"key");
-    let context = SealContext {
-        id: record(1),
-        handset: &handset,
-        kind: Kind::Declaration,
-    };
+    let context = first_declaration(&handset);
     let longest = vec![b'x'; CONTENT_MAX_BYTES];
     assert_eq!(
         seal(

@@ -10,13 +10,12 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// What a verifier that pins `pins` makes of `leaf` and `others`, by a clock that says `clock`,
+/// What a verifier that pins `pins` makes of `leaf` for [`HOST`] and `others`, by a clock that says `clock`,
 /// when `passed` is known to have passed; and whether it then suspects the clock.
 fn judge(
     pins: &[Digest],
     leaf: &[u8],
     others: &[&[u8]],
-    host: &str,
     clock: &str,
     passed: &str,
 ) -> (Result<(), Error>, bool) {
@@ -31,10 +30,20 @@ fn judge(
         .iter()
         .map(|der| CertificateDer::from(*der))
         .collect();
-    let host = ServerName::try_from(host.to_owned()).unwrap();
+    let host = ServerName::try_from(HOST).unwrap();
     let verdict =
         verifier.verify_server_cert(&leaf.into(), &others, &host, &[], unix_time(time(clock)));
     (verdict.map(|_| ()), suspect.load(Ordering::Relaxed))
+}
+
+/// The same for a department that pins its authority, whose server sends it along.
+fn judge_of(
+    authority: &Authority,
+    leaf: &[u8],
+    clock: &str,
+    passed: &str,
+) -> (Result<(), Error>, bool) {
+    judge(&[authority.pin()], leaf, &[&authority.der], clock, passed)
 }
 
 fn key() -> KeyPair {
@@ -50,7 +59,7 @@ fn the_departments_server_is_trusted_by_its_pin_and_by_the_backup_pin() {
     let pins = [authority.pin(), backup.pin()];
     for issuer in [&authority, &backup] {
         let leaf = issuer.server(HOST, &key(), |_| {});
-        let verdict = judge(&pins, &leaf, &[&issuer.der], HOST, NOW, LAST_SIGNED);
+        let verdict = judge(&pins, &leaf, &[&issuer.der], NOW, LAST_SIGNED);
         assert_eq!(verdict, (Ok(()), false));
     }
 }
@@ -65,7 +74,7 @@ fn a_foreign_authority_is_not_trusted_even_when_the_pinned_certificate_comes_alo
         vec![&authority.der],
         vec![],
     ] {
-        let (verdict, _) = judge(&[authority.pin()], &leaf, &others, HOST, NOW, LAST_SIGNED);
+        let (verdict, _) = judge(&[authority.pin()], &leaf, &others, NOW, LAST_SIGNED);
         assert!(
             matches!(verdict, Err(Error::InvalidCertificate(_))),
             "{verdict:?}"
@@ -77,7 +86,7 @@ fn a_foreign_authority_is_not_trusted_even_when_the_pinned_certificate_comes_alo
 fn a_server_that_does_not_send_its_authority_is_not_trusted() {
     let authority = Authority::new("CA");
     let leaf = authority.server(HOST, &key(), |_| {});
-    let (verdict, _) = judge(&[authority.pin()], &leaf, &[], HOST, NOW, LAST_SIGNED);
+    let (verdict, _) = judge(&[authority.pin()], &leaf, &[], NOW, LAST_SIGNED);
     assert_eq!(
         verdict,
         Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
@@ -88,14 +97,7 @@ fn a_server_that_does_not_send_its_authority_is_not_trusted() {
 fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new("CA");
     let leaf = authority.server("other.example", &key(), |_| {});
-    let (verdict, _) = judge(
-        &[authority.pin()],
-        &leaf,
-        &[&authority.der],
-        HOST,
-        NOW,
-        LAST_SIGNED,
-    );
+    let (verdict, _) = judge_of(&authority, &leaf, NOW, LAST_SIGNED);
     assert_eq!(
         verdict,
         Err(Error::InvalidCertificate(CertificateError::NotValidForName))
@@ -107,14 +109,7 @@ fn a_handsets_certificate_does_not_pass_for_a_servers() {
     let authority = Authority::new("CA");
     for purposes in [vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth], vec![]] {
         let leaf = authority.server(HOST, &key(), |params| params.extended_key_usages = purposes);
-        let (verdict, _) = judge(
-            &[authority.pin()],
-            &leaf,
-            &[&authority.der],
-            HOST,
-            NOW,
-            LAST_SIGNED,
-        );
+        let (verdict, _) = judge_of(&authority, &leaf, NOW, LAST_SIGNED);
         assert_eq!(
             verdict,
             Err(Error::InvalidCertificate(CertificateError::InvalidPurpose))
@@ -128,7 +123,7 @@ fn a_leaf_cannot_issue_another_leaf() {
     let handset = Authority::new("a handset that plays authority");
     let leaf = handset.server(HOST, &key(), |_| {});
     let others = [handset.der.as_slice(), authority.der.as_slice()];
-    let (verdict, _) = judge(&[authority.pin()], &leaf, &others, HOST, NOW, LAST_SIGNED);
+    let (verdict, _) = judge(&[authority.pin()], &leaf, &others, NOW, LAST_SIGNED);
     assert!(verdict.is_err());
 }
 
@@ -137,14 +132,7 @@ fn a_clock_ten_years_out_either_way_does_not_block_a_sync_and_is_reported() {
     let authority = Authority::new("CA");
     let leaf = authority.server(HOST, &key(), |_| {});
     for passed in [LAST_SIGNED, "2026-11-01T00:00:00Z", "2026-10-01T00:00:00Z"] {
-        let verdict = judge(
-            &[authority.pin()],
-            &leaf,
-            &[&authority.der],
-            HOST,
-            "2036-11-22T10:00:00Z",
-            passed,
-        );
+        let verdict = judge_of(&authority, &leaf, "2036-11-22T10:00:00Z", passed);
         assert_eq!(verdict, (Ok(()), true), "ahead, {passed}");
     }
     for clock in [
@@ -152,27 +140,13 @@ fn a_clock_ten_years_out_either_way_does_not_block_a_sync_and_is_reported() {
         "1970-01-01T00:00:00Z",
         "1950-01-01T00:00:00Z",
     ] {
-        let verdict = judge(
-            &[authority.pin()],
-            &leaf,
-            &[&authority.der],
-            HOST,
-            clock,
-            LAST_SIGNED,
-        );
+        let verdict = judge_of(&authority, &leaf, clock, LAST_SIGNED);
         assert_eq!(
             verdict,
             (Ok(()), false),
             "behind what the department signed, {clock}"
         );
-        let verdict = judge(
-            &[authority.pin()],
-            &leaf,
-            &[&authority.der],
-            HOST,
-            clock,
-            "2026-10-01T00:00:00Z",
-        );
+        let verdict = judge_of(&authority, &leaf, clock, "2026-10-01T00:00:00Z");
         assert_eq!(
             verdict,
             (Ok(()), true),
@@ -193,14 +167,7 @@ fn a_certificate_that_expired_before_the_department_last_signed_is_refused_by_ev
         NOW,
         "2036-11-22T10:00:00Z",
     ] {
-        let verdict = judge(
-            &[authority.pin()],
-            &leaf,
-            &[&authority.der],
-            HOST,
-            clock,
-            LAST_SIGNED,
-        );
+        let verdict = judge_of(&authority, &leaf, clock, LAST_SIGNED);
         assert_eq!(
             verdict,
             (
@@ -221,20 +188,12 @@ fn a_wrong_clock_excuses_nothing_but_time() {
         &[authority.pin()],
         &leaf,
         &[&foreign.der],
-        HOST,
         ahead,
         LAST_SIGNED,
     );
     assert!(verdict.is_err() && !suspect);
     let leaf = authority.server("other.example", &key(), |_| {});
-    let (verdict, _) = judge(
-        &[authority.pin()],
-        &leaf,
-        &[&authority.der],
-        HOST,
-        ahead,
-        LAST_SIGNED,
-    );
+    let (verdict, _) = judge_of(&authority, &leaf, ahead, LAST_SIGNED);
     assert_eq!(
         verdict,
         Err(Error::InvalidCertificate(CertificateError::NotValidForName))
@@ -246,19 +205,12 @@ fn bytes_that_are_no_certificate_are_refused() {
     let authority = Authority::new("CA");
     let leaf = authority.server(HOST, &key(), |_| {});
     for cut in [0, 1, leaf.len() / 2, leaf.len() - 1] {
-        let (verdict, _) = judge(
-            &[authority.pin()],
-            &leaf[..cut],
-            &[&authority.der],
-            HOST,
-            NOW,
-            LAST_SIGNED,
-        );
+        let (verdict, _) = judge_of(&authority, &leaf[..cut], NOW, LAST_SIGNED);
         assert!(verdict.is_err(), "{cut}");
     }
     let others = [b"junk".as_slice(), &authority.der];
     assert_eq!(
-        judge(&[authority.pin()], &leaf, &others, HOST, NOW, LAST_SIGNED),
+        judge(&[authority.pin()], &leaf, &others, NOW, LAST_SIGNED),
         (Ok(()), false)
     );
 }
