@@ -59,7 +59,7 @@ pub(super) fn measure(scale: Scale, report: &mut Report) {
     let places: Vec<u64> = (0..count as u64)
         .map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % LEAVES)
         .collect();
-    let timed = |prove: &dyn Fn(&Nodes<'_, Alike>, u64) -> usize| {
+    let mut proofs = |what, most, prove: &dyn Fn(&Nodes<'_, Alike>, u64) -> usize| {
         let stretch = Stretch::begin(Watched::this());
         let mut longest = 0;
         for place in &places {
@@ -67,38 +67,24 @@ pub(super) fn measure(scale: Scale, report: &mut Report) {
             let cache = TileCache::default();
             longest = longest.max(prove(&Nodes::new(&edge, &Alike, &cache), *place));
         }
-        (stretch.processor_seconds() / to_f64(count) * 1e6, longest)
+        let each = stretch.processor_seconds() / to_f64(count) * 1e6;
+        report.figure(what, each, "µs", "< 1,000");
+        report.figure("… hashes in the longest", to_f64(longest), "", most);
     };
-    let (inclusion, hashes) = timed(&|nodes, place| {
-        let path = nodes.inclusion(place).expect("a leaf");
-        path.hashes().len()
-    });
-    report.figure(
+    proofs(
         "log of 100 million leaves: inclusion proof, cold",
-        inclusion,
-        "µs",
-        "< 1,000",
-    );
-    report.figure(
-        "… hashes in the longest",
-        to_f64(hashes),
-        "",
         "O(log n): 27",
+        &|nodes, place| {
+            let path = nodes.inclusion(place).expect("a leaf");
+            path.hashes().len()
+        },
     );
-    let (consistency, hashes) = timed(&|nodes, place| {
-        let path = nodes.consistency(place + 1).expect("a proof");
-        path.map_or(0, |path| path.hashes().len())
-    });
-    report.figure(
+    proofs(
         "log of 100 million leaves: consistency proof, cold",
-        consistency,
-        "µs",
-        "< 1,000",
-    );
-    report.figure(
-        "… hashes in the longest",
-        to_f64(hashes),
-        "",
         "O(log n): 28",
+        &|nodes, place| {
+            let path = nodes.consistency(place + 1).expect("a proof");
+            path.map_or(0, |path| path.hashes().len())
+        },
     );
 }
