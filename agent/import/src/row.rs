@@ -278,6 +278,14 @@ impl Row {
         self.flags |= doubt.bit();
     }
 
+    /// Keeps the first value of a part; doubts the row where the part comes again.
+    pub(crate) fn keep_first<T>(&mut self, part: &mut Option<T>, value: T) {
+        match part {
+            Some(_) => self.doubt(Doubt::RepeatedPart),
+            None => *part = Some(value),
+        }
+    }
+
     pub(crate) const fn has(&self, doubt: Doubt) -> bool {
         self.flags & doubt.bit() != 0
     }

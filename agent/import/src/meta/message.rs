@@ -70,10 +70,7 @@ impl<'a> Read<'a> {
                     continue;
                 }
             };
-            match field {
-                Some(_) => row.doubt(Doubt::RepeatedPart),
-                None => *field = Some(value),
-            }
+            row.keep_first(field, value);
         }
         fields.describe(&mut row, format);
         Ok(Self {

@@ -98,10 +98,7 @@ impl<'a> Read<'a> {
                 }
                 _ => continue,
             };
-            match field {
-                Some(_) => row.doubt(Doubt::RepeatedPart),
-                None => *field = Some(value),
-            }
+            row.keep_first(field, value);
         }
         let files = fields.items(fields.files) > 0;
         fields.describe(&mut row, files);

@@ -130,10 +130,7 @@ impl<K> Entry<K> {
                 b"data" => &mut data,
                 _ => continue,
             };
-            match field {
-                Some(_) => self.row.doubt(Doubt::RepeatedPart),
-                None => *field = Some(value),
-            }
+            self.row.keep_first(field, value);
         }
         let media_type = media_type.unwrap_or_default();
         let data = data.and_then(full);

@@ -47,10 +47,7 @@ impl<'a> Read<'a> {
                 b"properties" => &mut fields.properties,
                 _ => continue,
             };
-            match field {
-                Some(_) => row.doubt(Doubt::RepeatedPart),
-                None => *field = Some(value),
-            }
+            row.keep_first(field, value);
         }
         fields.time(&mut row);
         fields.classify(&mut row);

@@ -74,10 +74,7 @@ impl<'a> Read<'a> {
                     continue;
                 }
             };
-            match field {
-                Some(_) => row.doubt(Doubt::RepeatedPart),
-                None => *field = Some(value),
-            }
+            row.keep_first(field, value);
         }
         fields.time(&mut row);
         let service = fields.kind.is_some_and(|kind| kind.0 == b"\"service\"");
