@@ -168,6 +168,33 @@ async fn a_folder_and_a_set_of_files_are_read_alike_and_their_files_are_sealed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_files_than_a_declaration_may_have_are_refused_before_one_is_sealed() {
+    let department = department();
+    let cli = enrolled(&department);
+    let folder = tempfile::tempdir().unwrap();
+    let mut chat = String::new();
+    for number in 1..=66 {
+        let name = format!("note-{number}.txt");
+        chat += &format!("23/02/2026, 08:33 - Gareth: {name} (file attached)\n");
+        // One that is not there does not count.
+        if number != 66 {
+            fs::write(folder.path().join(name), number.to_string()).unwrap();
+        }
+    }
+    let name = "WhatsApp Chat with Gareth.txt";
+    fs::write(folder.path().join(name), chat).unwrap();
+    let export = folder.path().to_str().unwrap();
+    let refused = pick(&cli, &[export], &["--pick", "1-66", "--yes"]);
+    assert_eq!(refused.error_code(), "field_too_long");
+    let spool = fs::read_dir(cli.home().join("attachments")).unwrap();
+    assert_eq!(spool.count(), 0);
+    for few in [&["--pick", "2-66"][..], &["--pick", "1-66", "--no-files"]] {
+        let few: Vec<&str> = few.iter().chain(&["--dry-run"]).copied().collect();
+        let _ = pick(&cli, &[export], &few).succeeded();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_says_what_it_leaves_out_which_way_messages_went_and_what_they_said_before() {
     let department = department();
     let cli = enrolled(&department);

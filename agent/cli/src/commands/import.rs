@@ -13,7 +13,7 @@ use candour_core::config::Config;
 use candour_import::{Conversation, ImportError, Options, import_pasted};
 use candour_wire::content::{Attachment, Capture};
 use candour_wire::time::UnknownZone;
-use candour_wire::{ChannelId, Code, Digest, attachment};
+use candour_wire::{ChannelId, Code, Digest, attachment, limits};
 use jiff::tz::TimeZone;
 
 use self::declared::Declared;
@@ -205,6 +205,7 @@ impl Read<'_> {
             mut inputs,
             files,
         } = source;
+        let mut files = files.filter(|_| !self.args.picking.no_files);
         let (args, picking) = (self.args, &self.args.picking);
         let me = picking.me.as_deref();
         if let Some(me) = me {
@@ -234,11 +235,14 @@ impl Read<'_> {
             .messages
             .iter()
             .any(|message| !message.redactions.is_empty());
-        if is_redacted && !picking.no_files && !picked.files.is_empty() {
+        if is_redacted && files.is_some() && !picked.files.is_empty() {
             out::note(
                 "Files are declared as they are, whatever is redacted in their messages; \
                  --no-files leaves them out.",
             );
+        }
+        if let Some((export, loaded)) = &mut files {
+            require_few_files(export, loaded, conversation, &picked.files)?;
         }
         let mut draft = picked.draft;
         if let Some(source) = &mut draft.source {
@@ -248,9 +252,7 @@ impl Read<'_> {
             draft.capture = Some(Capture::Paste);
         }
         declare::fill(agent, &mut draft, &args.fields, &mut inputs)?;
-        if let Some((export, loaded)) = files
-            && !picking.no_files
-        {
+        if let Some((export, loaded)) = files {
             for file in &picked.files {
                 let sealed = export.with_file(loaded, conversation, file, |reader| {
                     seal(agent, file, args.act.dry_run, reader)
@@ -319,6 +321,38 @@ fn tell_left_out(number: usize, left: usize) -> Result<(), Failure> {
         "{} left out: declared before. --again takes them in.",
         text::count(number as u64, "message is", "messages are")
     ));
+    Ok(())
+}
+
+/// Checks that the picked messages have no more files than one declaration may have, before anybody
+/// is asked anything and any of them is sealed. What the export does not hold does not count.
+fn require_few_files(
+    export: &mut Chat,
+    loaded: &Loaded,
+    conversation: &Conversation<'_>,
+    files: &[PickedFile],
+) -> Result<(), Failure> {
+    let most = limits::ATTACHMENTS_MAX;
+    if files.len() <= most {
+        return Ok(());
+    }
+    let mut held = 0;
+    for file in files {
+        held += usize::from(
+            export
+                .with_file(loaded, conversation, file, |_| Ok(()))?
+                .is_some(),
+        );
+        if held > most {
+            return Err(Failure::Found {
+                code: Code::FieldTooLong,
+                detail: format!(
+                    "the messages have more than {most} files; pick fewer of them, or leave the \
+                     files out with --no-files"
+                ),
+            });
+        }
+    }
     Ok(())
 }
 
