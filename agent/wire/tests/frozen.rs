@@ -24,6 +24,10 @@ fn assert_frozen<T: DeserializeOwned + Serialize>(name: &str) -> T {
     let frozen = fixture(name);
     let read: T = serde_json::from_value(frozen.clone()).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), frozen, "{name}");
+    // What is sent is what is written again: readers may compare instead of looking.
+    let sent = serde_json::to_vec(&read).unwrap();
+    let again: T = serde_json::from_slice(&sent).unwrap();
+    assert_eq!(serde_json::to_vec(&again).unwrap(), sent, "{name}");
     let mut grown = frozen;
     grown["a_field_of_a_later_version"] = json!({ "x": 1 });
     let read_grown: T = serde_json::from_value(grown).unwrap();

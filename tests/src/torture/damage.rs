@@ -17,6 +17,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 pub use self::phone::Victim as PhoneVictim;
+use self::places::Harm;
 pub use self::places::Place;
 pub use self::server::Victim as ServerVictim;
 use super::power_cut::Side;
@@ -40,7 +41,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Leaves out what tells an operator of damage that nothing else notices, `check`: the trial has
-    /// to find that it is missing. The server's side only.
+    /// to find that it is missing. The server's side only: the phone's begins with its control.
     #[arg(long)]
     pub control: bool,
     /// Answers in JSON.
@@ -61,7 +62,8 @@ impl Ended {
     const ALL: [Self; 2] = [Self::Killed, Self::InOrder];
 }
 
-/// Every so many places, from one of the first on: neighbours are of different shares.
+/// Every so many places, from one of the first on: neighbours are of different shares. Each job has
+/// files of its own, so what there is once, that a file is gone or empty, is in every share.
 #[derive(Debug, Clone, Copy)]
 pub struct Share {
     number: usize,
@@ -73,11 +75,11 @@ impl Share {
     pub const ALL: Self = Self { number: 0, of: 1 };
 
     fn of(self, places: Vec<Place>, rng: &mut Rng) -> Vec<Place> {
-        let mut share: Vec<_> = places
-            .into_iter()
-            .skip(self.number)
-            .step_by(self.of)
-            .collect();
+        let ours = |(at, place): &(usize, Place)| {
+            at % self.of == self.number || matches!(place.harm, Harm::Gone | Harm::Cut(0))
+        };
+        let share = places.into_iter().enumerate().filter(ours);
+        let mut share: Vec<_> = share.map(|(_, place)| place).collect();
         rng.shuffle(&mut share);
         share
     }
@@ -104,6 +106,7 @@ pub struct Outcome {
 }
 
 /// What came of damage at one place.
+#[derive(Debug)]
 enum Verdict {
     /// Nothing.
     Harmless,
@@ -239,6 +242,11 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 ///
 /// When something cannot be set up.
 pub fn run(args: &Args) -> Result<bool, String> {
+    if args.control && args.side == Side::Agent {
+        return Err(
+            "--control is of the server's side; the phone's begins with its own".to_owned(),
+        );
+    }
     let mut out = std::io::stdout();
     let failed = |error: std::io::Error| error.to_string();
     let sides = [Side::Agent, Side::Server].into_iter();

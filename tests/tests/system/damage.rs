@@ -8,7 +8,7 @@ use candour_core::agent::{Finding, RecordState};
 use candour_tests::Handset;
 use candour_tests::handset::{declare, draft};
 use candour_tests::program::run;
-use candour_tests::torture::damage::{Ended, PhoneVictim, Place, ServerVictim, Share};
+use candour_tests::torture::damage::{Ended, PhoneVictim, ServerVictim, Share};
 use candour_tests::torture::phone_check::Findings;
 use candour_wire::Code;
 
@@ -75,9 +75,9 @@ async fn a_damaged_store_is_set_aside_and_reported_and_the_phone_goes_on() {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Build {
     Product,
-    /// Broken on purpose: it begins anew, without what waited.
+    /// The product without its store, so that it has lost what waited.
     Forgets,
-    /// Broken on purpose: it sends what waited as something new.
+    /// The product whose holder declares anew what waited, so that it is sent twice.
     Repeats,
 }
 
@@ -185,19 +185,11 @@ async fn a_handset_that_was_wiped_is_another_one_and_needs_another_token() {
 fn a_bit_that_flips_anywhere_is_harmless_or_told() {
     for ended in [Ended::Killed, Ended::InOrder] {
         let victim = PhoneVictim::make(&program(), 1, ended).unwrap();
-        let (like_a_crash, mut places): (Vec<_>, Vec<_>) = victim
-            .places(1, Share::ALL)
-            .unwrap()
-            .into_iter()
-            .partition(Place::is_like_a_crash);
-        places.truncate(100);
+        let mut places = victim.places(1, Share::ALL).unwrap();
+        places.truncate(120);
         let outcome = victim.suffer(&places).unwrap();
         assert!(outcome.findings.is_empty(), "{ended:?}: {outcome:#?}");
         assert!(outcome.times("told") > 0, "{ended:?}: {outcome:#?}");
-        // The control: what nobody can notice is seen by whoever knows what was there.
-        let unnoticed = victim.suffer(like_a_crash.iter().take(20)).unwrap();
-        let lost = unnoticed.times("silent");
-        assert_eq!(lost > 0, ended == Ended::Killed, "{unnoticed:#?}");
     }
 }
 

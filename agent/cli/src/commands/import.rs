@@ -8,7 +8,7 @@ mod redact;
 use std::path::Path;
 
 use candour_core::agent::Agent;
-use candour_core::chat::{self, Filter, Known, PickedFile};
+use candour_core::chat::{self, FilePlace, Filter, Known, PickedFile};
 use candour_core::config::Config;
 use candour_import::{Conversation, ImportError, Options, import_pasted};
 use candour_wire::content::{Attachment, Capture};
@@ -226,6 +226,10 @@ impl Read<'_> {
             channels: &channels,
         };
         let mut picked = chat::pick(conversation, places, &known)?;
+        if let Some((export, loaded)) = &mut files {
+            let attached = args.fields.attach.len();
+            require_few_files(export, loaded, conversation, &picked.files, attached)?;
+        }
         redact::asked(&mut picked, places, picking, &mut inputs, self.may_ask)?;
         if picking.choose {
             redact::by_hand(&mut picked, places)?;
@@ -240,9 +244,6 @@ impl Read<'_> {
                 "Files are declared as they are, whatever is redacted in their messages; \
                  --no-files leaves them out.",
             );
-        }
-        if let Some((export, loaded)) = &mut files {
-            require_few_files(export, loaded, conversation, &picked.files)?;
         }
         let mut draft = picked.draft;
         if let Some(source) = &mut draft.source {
@@ -324,31 +325,36 @@ fn tell_left_out(number: usize, left: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that the picked messages have no more files than one declaration may have, before anybody
-/// is asked anything and any of them is sealed. What the export does not hold does not count.
+/// Checks that the picked messages, with what is attached besides, have no more files than one
+/// declaration may have, before anything is redacted and any of them is sealed. What the export does
+/// not hold does not count.
 fn require_few_files(
     export: &mut Chat,
     loaded: &Loaded,
     conversation: &Conversation<'_>,
     files: &[PickedFile],
+    attached: usize,
 ) -> Result<(), Failure> {
     let most = limits::ATTACHMENTS_MAX;
-    if files.len() <= most {
+    if files.len() + attached <= most {
         return Ok(());
     }
-    let mut held = 0;
+    let mut held = attached;
     for file in files {
-        held += usize::from(
-            export
+        let is_there = match &file.place {
+            FilePlace::LeftOut => false,
+            FilePlace::Embedded(..) => true,
+            FilePlace::Beside(_) => export
                 .with_file(loaded, conversation, file, |_| Ok(()))?
                 .is_some(),
-        );
+        };
+        held += usize::from(is_there);
         if held > most {
             return Err(Failure::Found {
                 code: Code::FieldTooLong,
                 detail: format!(
-                    "the messages have more than {most} files; pick fewer of them, or leave the \
-                     files out with --no-files"
+                    "there are more than {most} files; pick fewer messages, or leave their files \
+                     out with --no-files"
                 ),
             });
         }

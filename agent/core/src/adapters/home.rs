@@ -87,7 +87,7 @@ impl HomeDir {
 impl Home for HomeDir {
     fn open_store(&self, now: Timestamp) -> Result<(Box<dyn Store>, Option<String>), StoreError> {
         // Nobody is enrolled before the store is there.
-        let used = self.document_path(Document::Identity).exists();
+        let used = self.document_path(Document::Identity).try_exists()?;
         let (store, set_aside) = sqlite::open_or_set_aside(&self.dir.join(STORE), used, now)?;
         Ok((Box::new(store), set_aside))
     }
@@ -168,17 +168,24 @@ impl Home for HomeDir {
     }
 
     fn destroy(&self) -> Result<(), StoreError> {
-        // First what says that there is a store, or half of this would look like damage.
-        let identity = fs::remove_file(self.document_path(Document::Identity));
-        let mut first_error = identity
-            .err()
-            .filter(|error| error.kind() != io::ErrorKind::NotFound);
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
+        let mut entries: Vec<_> = fs::read_dir(&self.dir)?.collect::<Result<_, _>>()?;
+        // First what says that there is a store, then its log: without a store they would look like
+        // damage after a crash.
+        let first = ["identity.json".to_owned(), format!("{STORE}-wal")];
+        entries.sort_by_key(|entry| {
+            let name = entry.file_name();
+            first
+                .iter()
+                .position(|first| name == **first)
+                .unwrap_or(first.len())
+        });
+        let mut first_error = None;
+        for entry in entries {
             let name = entry.file_name();
             // The lock stays until the process ends, and a configuration is not the agent's.
             let ours = name.to_str().is_some_and(|name| {
-                name.starts_with(STORE) || ["policy.jws", "attachments"].contains(&name)
+                name.starts_with(STORE)
+                    || ["identity.json", "policy.jws", "attachments"].contains(&name)
             });
             if !ours {
                 continue;
@@ -348,6 +355,32 @@ mod tests {
             drop(store);
             let (_, again) = home.open_store(now).unwrap();
             assert_eq!(again, None, "told once");
+        }
+    }
+
+    #[test]
+    fn a_crash_while_a_home_is_destroyed_leaves_nothing_that_looks_like_damage() {
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        let in_order = ["identity.json", "agent.db-wal", "agent.db"];
+        for removed in 0..=in_order.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let home = HomeDir::open(dir.path()).unwrap();
+            home.write(Document::Identity, b"{}").unwrap();
+            let (mut store, _) =
+                sqlite::open_or_set_aside(&dir.path().join(STORE), false, now).unwrap();
+            let put = crate::ports::Change::Put(crate::ports::Table::Meta, vec![1], vec![2]);
+            store.apply(&[put]).unwrap();
+            // The store is open while its home is destroyed, so its log is there.
+            let files = in_order.map(|name| fs::read(dir.path().join(name)).unwrap());
+            drop(store);
+            for (name, bytes) in in_order.iter().zip(files).skip(removed) {
+                fs::write(dir.path().join(name), bytes).unwrap();
+            }
+            for name in in_order.iter().take(removed) {
+                let _ = fs::remove_file(dir.path().join(name));
+            }
+            let (_, set_aside) = home.open_store(now).unwrap();
+            assert_eq!(set_aside, None, "{removed} removed");
         }
     }
 

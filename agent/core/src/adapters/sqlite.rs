@@ -281,10 +281,22 @@ pub fn open_or_set_aside(
             other => other?,
         }
     }
-    // What was not there has a name now all the same, by which it is told.
-    create(&aside)?;
+    let log = with_suffix(&aside, LOG);
+    if !aside.exists() && !log.exists() {
+        // What was not there has a name all the same, by which it is told.
+        create(&aside)?;
+    }
     files::sync_parent(path)?;
-    Ok((SqliteStore::open(path)?, Some(file_name(&aside))))
+    match SqliteStore::open(path) {
+        Ok(store) => Ok((store, Some(file_name(&aside)))),
+        Err(error) => {
+            if !log.exists() && length(&aside)? == 0 {
+                // It will be told when a store can be begun, and not once more at each attempt.
+                fs::remove_file(&aside)?;
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Bytes of a file; none where there is no such file.

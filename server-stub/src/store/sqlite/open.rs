@@ -111,8 +111,23 @@ pub(super) fn prepare(
         signer,
         now,
     } = settings;
-    let empty = match fs::metadata(path) {
-        Ok(metadata) => metadata.len() == 0,
+    let log = log_of(path);
+    // SQLite would delete the log beside an empty file, and with it what can still be saved.
+    let log_is_left = || fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() == 0 && log_is_left() => {
+            return Err(OpenError::Damaged {
+                path: path.to_owned(),
+                what: "it is empty, and its write-ahead log is not",
+            });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && log_is_left() => {
+            return Err(OpenError::Damaged {
+                path: path.to_owned(),
+                what: "it is gone, and its write-ahead log is not",
+            });
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::Missing {
                 path: path.to_owned(),
@@ -124,14 +139,6 @@ pub(super) fn prepare(
                 source,
             });
         }
-    };
-    let log = log_of(path);
-    if empty && fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        // SQLite would delete the log, and with it what can still be saved.
-        return Err(OpenError::Damaged {
-            path: path.to_owned(),
-            what: "it is empty, and its write-ahead log is not",
-        });
     }
     let verdict = judge_log(path, log)?;
     let mut connection = open_ours(path)?;

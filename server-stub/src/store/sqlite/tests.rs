@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use candour_wire::Sensitive;
@@ -416,7 +417,8 @@ async fn a_page_that_was_overwritten_is_reported_with_the_files_name() {
 }
 
 #[tokio::test]
-async fn an_emptied_file_beside_its_write_ahead_log_is_reported_and_the_log_stays() {
+async fn a_file_that_was_emptied_or_is_gone_beside_its_write_ahead_log_is_reported_and_the_log_stays()
+ {
     let backend = Sqlite::empty();
     let store = backend.open();
     let _ = Phone::enrolled(&*store, "a").await;
@@ -424,11 +426,16 @@ async fn an_emptied_file_beside_its_write_ahead_log_is_reported_and_the_log_stay
     let commits = std::fs::read(&log).unwrap();
     assert!(!commits.is_empty());
     store.close().await;
-    std::fs::write(backend.path(), b"").unwrap();
     std::fs::write(&log, &commits).unwrap();
-    let error = backend.open_as_is().unwrap_err();
-    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
-    assert_eq!(std::fs::read(&log).unwrap(), commits);
+    for harm in [
+        |store: &Path| std::fs::write(store, b""),
+        |store: &Path| std::fs::remove_file(store),
+    ] {
+        harm(&backend.path()).unwrap();
+        let error = backend.open_as_is().unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+        assert_eq!(std::fs::read(&log).unwrap(), commits);
+    }
 }
 
 #[cfg(unix)]

@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use candour_core::Config;
 use candour_core::agent::Finding;
-use candour_wire::RecordId;
+use candour_wire::{Code, RecordId};
 use fastrand::Rng;
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use super::places::{self, Place};
@@ -18,6 +20,8 @@ use crate::program::Program;
 use crate::torture::facts::Known;
 use crate::torture::kill::{LoadedPhone, Witness};
 use crate::torture::power_cut::fast_dir;
+
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// Things that the agent has acknowledged before its files are damaged.
 const FACTS: usize = 80;
@@ -66,11 +70,12 @@ impl Victim {
         })
     }
 
-    /// Damages a copy of the phone at each of these places in turn.
+    /// Damages a copy of the phone at each of these places in turn. Before and after that, a copy
+    /// that is not damaged has to be unharmed, and a record that never was has to be missed.
     ///
     /// # Errors
     ///
-    /// When there is no room for copies.
+    /// When there is no room for copies, or when an undamaged copy is misjudged.
     pub fn suffer<'a>(
         &self,
         places: impl IntoIterator<Item = &'a Place>,
@@ -78,12 +83,29 @@ impl Victim {
         let mut outcome = Outcome::default();
         let dir = fast_dir()?;
         let home = dir.path().join("home");
+        let with_copy = |place: Option<&Place>, look: &mut dyn FnMut(&Path)| {
+            copy(&self.phone.home(), &home)?;
+            place.map_or(Ok(()), |place| place.harm(&home))?;
+            look(&home);
+            fs::remove_dir_all(&home)
+        };
+        let control = || {
+            let mut verdicts = Vec::new();
+            for missing in [None, Some(RecordId::make(Timestamp::UNIX_EPOCH))] {
+                let look = &mut |home: &Path| verdicts.push(self.look(home, missing));
+                with_copy(None, look).map_err(|error| error.to_string())?;
+            }
+            match verdicts.as_slice() {
+                [Verdict::Harmless, Verdict::Silent(_)] => Ok(()),
+                _ => Err(format!("what is not damaged is judged so: {verdicts:?}")),
+            }
+        };
+        control()?;
         for place in places {
-            copy(&self.phone.home(), &home).map_err(|error| error.to_string())?;
-            place.harm(&home).map_err(|error| error.to_string())?;
-            outcome.count(place, || self.look(&home));
-            fs::remove_dir_all(&home).map_err(|error| error.to_string())?;
+            let look = &mut |home: &Path| outcome.count(place, || self.look(home, None));
+            with_copy(Some(place), look).map_err(|error| error.to_string())?;
         }
+        control()?;
         Ok(outcome)
     }
 
@@ -98,7 +120,8 @@ impl Victim {
         Ok(share.of(places, &mut rng))
     }
 
-    fn look(&self, home: &Path) -> Verdict {
+    /// What has become of everything that was acknowledged, and of a record that never was.
+    fn look(&self, home: &Path, missing: Option<RecordId>) -> Verdict {
         let agent = match Handset::at(home).try_open(self.config.clone()) {
             Ok(agent) => agent,
             Err(error) => return told(error.code().as_str()),
@@ -122,13 +145,20 @@ impl Victim {
             return told("listed as damaged");
         }
         // Listed is not yet whole: what waits has to arrive, and what is said of it to hold.
-        let report = match self.runtime.block_on(agent.sync()) {
-            Ok(report) => report,
-            Err(error) => return told(error.code().as_str()),
+        let report = loop {
+            let report = match self.runtime.block_on(agent.sync()) {
+                Ok(report) => report,
+                Err(error) => return told(error.code().as_str()),
+            };
+            match report.failure {
+                // All copies are one phone to the department, which lets it ask so often a minute.
+                Some(failure) if failure.code == Code::TooManyRequests => {
+                    std::thread::sleep(failure.retry_after.unwrap_or(A_MINUTE));
+                }
+                Some(failure) => return told(failure.code.as_str()),
+                None => break report,
+            }
         };
-        if let Some(failure) = report.failure {
-            return told(failure.code.as_str());
-        }
         let verified = match agent.verify(None) {
             Ok(verified) => verified,
             Err(error) => return told(error.code().as_str()),
@@ -140,6 +170,7 @@ impl Victim {
         }
         let arrived = |id: &RecordId| verified.iter().any(|one| one.id == *id);
         let records = self.known.declared.keys().chain(&self.known.queued);
+        let records = records.chain(&missing);
         let lost_records = records.filter(|id| !arrived(id));
         let there = |id| {
             drafts

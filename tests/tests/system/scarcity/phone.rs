@@ -110,11 +110,15 @@ impl Phone {
     async fn settles(mut self) -> Findings {
         let _ = run(&mut self.command(&["sync"]), b"").succeeded();
         let sent = run(&mut self.command(&["sent"]), b"").succeeded().json();
-        let received: BTreeSet<String> = sent
+        let (received, others): (Vec<_>, Vec<_>) = sent
             .as_array()
             .unwrap()
             .iter()
-            .filter(|item| item["state"] == "received")
+            .partition(|item| item["state"] == "received");
+        let half_kept = others.iter().map(|item| format!("not received: {item}"));
+        self.wrong.extend(half_kept);
+        let received: BTreeSet<String> = received
+            .iter()
             .map(|item| item["id"].as_str().unwrap().to_owned())
             .collect();
         let lost = self.acknowledged.difference(&received);

@@ -153,8 +153,8 @@ impl Trial {
             .iter()
             .filter(|one| one.finding == Finding::Verified);
         let verified = verified.count() as u64;
-        if verified != declared {
-            self.wrong.push(format!("receipts that hold: {verified}"));
+        if verified != declared || checked.len() as u64 != declared {
+            self.wrong.push(format!("receipts: {checked:?}"));
         }
         let mut check = self.department.program().server(["check", "--data"]);
         check.arg(self.department.data());

@@ -10,8 +10,8 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// What a verifier that pins `pins` makes of `leaf` for [`HOST`] and `others`, by a clock that says `clock`,
-/// when `passed` is known to have passed; and whether it then suspects the clock.
+/// What a verifier that pins `pins` makes of `leaf` for [`HOST`] and `others`, by a clock that says
+/// `clock`, when `passed` is known to have passed; and whether it then suspects the clock.
 fn judge(
     pins: &[Digest],
     leaf: &[u8],
