@@ -27,6 +27,10 @@ use crate::ports::{Document, Home, SpoolFile, Store, StoreError};
 /// Name of the store's file; those beside it begin with it.
 const STORE: &str = "agent.db";
 
+/// What goes first when a home is destroyed: what says that there is a store, and then its log.
+/// Either without the store would look like damage after a crash.
+const GONE_FIRST: [&str; 2] = ["identity.json", "agent.db-wal"];
+
 /// Longest document that is read, in bytes; a policy with its catalogue is the largest.
 const DOCUMENT_MAX_BYTES: u64 = 4 << 20;
 
@@ -169,15 +173,12 @@ impl Home for HomeDir {
 
     fn destroy(&self) -> Result<(), StoreError> {
         let mut entries: Vec<_> = fs::read_dir(&self.dir)?.collect::<Result<_, _>>()?;
-        // First what says that there is a store, then its log: without a store they would look like
-        // damage after a crash.
-        let first = ["identity.json".to_owned(), format!("{STORE}-wal")];
         entries.sort_by_key(|entry| {
             let name = entry.file_name();
-            first
+            GONE_FIRST
                 .iter()
                 .position(|first| name == **first)
-                .unwrap_or(first.len())
+                .unwrap_or(GONE_FIRST.len())
         });
         let mut first_error = None;
         for entry in entries {
@@ -361,7 +362,8 @@ mod tests {
     #[test]
     fn a_crash_while_a_home_is_destroyed_leaves_nothing_that_looks_like_damage() {
         let now = "2026-11-22T00:00:00Z".parse().unwrap();
-        let in_order = ["identity.json", "agent.db-wal", "agent.db"];
+        let [first, second] = GONE_FIRST;
+        let in_order = [first, second, STORE];
         for removed in 0..=in_order.len() {
             let dir = tempfile::tempdir().unwrap();
             let home = HomeDir::open(dir.path()).unwrap();
