@@ -96,6 +96,10 @@ fn what_is_signed_verifies_and_has_exactly_the_three_header_members() {
         .unwrap();
     assert_eq!(String::from_utf8(header).unwrap(), key.header());
     assert_eq!(key.verify(&key.sign(b"")).unwrap(), b"");
+    let unchecked = sign_unchecked(TYP, b"payload", &key.public, |message| {
+        key.sign_der(message)
+    });
+    assert_eq!(key.verify(&unchecked.unwrap()).unwrap(), b"payload");
 }
 
 #[test]
