@@ -115,7 +115,7 @@ impl ServerCertificate {
         let held = self.held.load();
         let life = held.ends.duration_since(held.made);
         let age = now.duration_since(held.made);
-        let valid = age > SignedDuration::from_hours(-ca::BACKDATED_HOURS);
+        let valid = age > SignedDuration::from_hours(-profile::BACKDATED_HOURS);
         if valid && age < life / 3 * 2 {
             return Ok(false);
         }

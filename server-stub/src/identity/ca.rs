@@ -28,9 +28,6 @@ const AUTHORITY_DAYS: i64 = 3_653;
 /// How long a server certificate lives.
 pub const SERVER_DAYS: i64 = 90;
 
-/// How far back validity begins, so that a handset whose clock is slow can still connect.
-pub const BACKDATED_HOURS: i64 = 48;
-
 /// A certificate cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
@@ -227,7 +224,7 @@ pub fn server_validity(pem: &str) -> Result<(Timestamp, Timestamp), CaError> {
     };
     let not_before = at(leaf.validity().not_before)?;
     let made = not_before
-        .checked_add(SignedDuration::from_hours(BACKDATED_HOURS))
+        .checked_add(SignedDuration::from_hours(profile::BACKDATED_HOURS))
         .map_err(|_| CaError::Time)?;
     Ok((made, at(leaf.validity().not_after)?))
 }
@@ -241,7 +238,7 @@ fn params(name: &str, now: Timestamp, days: i64) -> Result<CertificateParams, Ca
         Ok::<_, CaError>(date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds))
     };
     let begin = now
-        .checked_sub(SignedDuration::from_hours(BACKDATED_HOURS))
+        .checked_sub(SignedDuration::from_hours(profile::BACKDATED_HOURS))
         .map_err(|_| CaError::Time)?;
     params.not_before = since_epoch(begin)?;
     params.not_after = since_epoch(days_after(now, days)?)?;

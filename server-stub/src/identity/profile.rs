@@ -12,11 +12,13 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use super::HandsetIdentity;
-use super::ca::BACKDATED_HOURS;
 
 /// How long a handset's certificate lives: it is renewed from day 20, so a phone may be off for
 /// ten days at the worst moment.
 pub const LIFETIME_DAYS: i64 = 30;
+
+/// How far back validity begins, so that a handset whose clock is slow can still connect.
+pub const BACKDATED_HOURS: i64 = 48;
 
 /// How a certificate breaks the profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

@@ -11,7 +11,7 @@ use candour_core::identity::{Certificate, Identity};
 use candour_core::ports::{KeyStore as _, Request, Response, Transport, TransportError};
 use candour_server::files::{self, DataDir};
 use candour_server::gateway::{Gateway, Limits, Metrics, Parts};
-use candour_server::identity::ca::{Authority, BACKDATED_HOURS};
+use candour_server::identity::ca::Authority;
 use candour_server::identity::enrolled::EnrolledKeys;
 use candour_server::identity::{HandsetIdentity, profile};
 use candour_server::keys::{LogKey, PolicyKey};
@@ -110,7 +110,7 @@ impl Office {
             department: department.clone(),
             chain: vec![Certificate(issued.der)],
             authorities: vec![Certificate(authority.certificate().to_vec())],
-            not_before: now.checked_sub(SignedDuration::from_hours(BACKDATED_HOURS))?,
+            not_before: now.checked_sub(SignedDuration::from_hours(profile::BACKDATED_HOURS))?,
             not_after: issued.not_after,
             obtained: now,
         })
