@@ -83,6 +83,19 @@ impl Context<'_> {
     }
 }
 
+/// Says where there is more than what a command has listed: in a damaged store that was set aside.
+fn tell_set_aside(agent: &Agent) -> Result<(), Failure> {
+    let names = agent.set_aside()?;
+    if !names.is_empty() {
+        crate::out::note(&format!(
+            "A damaged store was set aside ({}). What was in it is not counted here, and what waited \
+             in it is not sent: see `candour status`.",
+            crate::text::line(&names.join(", "))
+        ));
+    }
+    Ok(())
+}
+
 /// Carries out a command.
 ///
 /// # Errors

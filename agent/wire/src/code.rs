@@ -187,7 +187,7 @@ codes! {
     OutboxStale = "outbox_stale", 0, Stop, "The oldest waiting record has waited too long", "Connect to the network and run `candour sync`; nothing was dropped.";
     StoreFull = "store_full", 0, Stop, "No room is left on this phone", "Free some space on the phone and try again; what was stored before is safe.";
     StoreFailed = "store_failed", 0, Stop, "The phone's store could not be read or written", "Start Candour again; if it lasts, tell the device team. What was stored before is safe.";
-    StoreDamaged = "store_damaged", 0, Stop, "The phone's store was damaged and has been set aside", "Keep the file that is named and tell the device team; a new store has been started.";
+    StoreDamaged = "store_damaged", 0, Stop, "The phone's store was damaged and has been set aside", "Keep the file that is named and tell the device team. A new store has been started, without what was in it: declare again what the department has not received.";
     StoreBusy = "store_busy", 0, Later, "Another Candour process is using this phone's store", "Wait for it to finish, or stop it.";
     StoreVersion = "store_version", 0, Stop, "The store was written by a newer version of Candour", "Update Candour.";
     KeyUnavailable = "key_unavailable", 0, Stop, "The phone's key cannot be used", "Unlock the phone and try again; if it lasts, tell the device team.";

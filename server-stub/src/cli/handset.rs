@@ -217,8 +217,8 @@ impl Reinstate {
             output::json(&serde_json::json!({ "handset": self.handset, "reinstated": reinstated }));
         } else if reinstated {
             output::text(
-                "Reinstated. The phone syncs again by itself within hours, or at once with \
-                 `candour sync`.",
+                "Reinstated. The phone is let in within a second, syncs by itself within hours, and \
+                 before that with `candour sync`.",
             );
         } else {
             output::text("It is not revoked; nothing was changed.");

@@ -30,6 +30,7 @@ pub(super) fn drafts(context: &mut Context<'_>, args: Drafts) -> Result<Exit, Fa
 fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
     let agent = context.open()?;
     let drafts = agent.drafts()?;
+    super::tell_set_aside(&agent)?;
     if drafts.is_empty() {
         context.out.line("There are no drafts.")?;
     } else {

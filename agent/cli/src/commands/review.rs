@@ -106,6 +106,7 @@ pub(super) fn status(context: &mut Context<'_>, args: &Status) -> Result<Exit, F
 pub(super) fn sent(context: &mut Context<'_>) -> Result<Exit, Failure> {
     let agent = context.open()?;
     let items = agent.sent()?;
+    super::tell_set_aside(&agent)?;
     let config = agent.config();
     if items.is_empty() {
         context
@@ -148,6 +149,7 @@ pub(super) fn verify(context: &mut Context<'_>, args: &Verify) -> Result<Exit, F
         .map(|path| checkpoint(path, &mut Inputs::default()))
         .transpose()?;
     let verified = agent.verify(checkpoint.as_deref())?;
+    super::tell_set_aside(&agent)?;
     let config = agent.config();
     if verified.is_empty() {
         context.out.line("There are no receipts yet.")?;

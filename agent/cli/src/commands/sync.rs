@@ -34,6 +34,7 @@ pub(super) fn sync(context: &mut Context<'_>, args: &Sync) -> Result<Exit, Failu
     for sentence in sentences(&report, &agent) {
         context.out.line(sentence)?;
     }
+    super::tell_set_aside(&agent)?;
     context.out.json(&to_json(&report))?;
     Ok(finish(&report))
 }

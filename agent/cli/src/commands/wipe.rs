@@ -13,7 +13,8 @@ pub(super) fn wipe(context: &mut Context<'_>, args: &Wipe) -> Result<Exit, Failu
     let agent = context.open()?;
     let status = agent.status()?;
     let waiting = status.pending_records + status.quarantined;
-    out::note(&warning(waiting, status.drafts));
+    let aside = status.set_aside_stores.len() as u64;
+    out::note(&warning(waiting, status.drafts, aside));
     let confirmed = args.yes
         || (out::can_ask() && ask::confirm("Wipe everything of Candour from this machine?")?);
     if !confirmed {
@@ -21,16 +22,19 @@ pub(super) fn wipe(context: &mut Context<'_>, args: &Wipe) -> Result<Exit, Failu
     }
     agent.wipe()?;
     context.out.line("The keys are destroyed and the agent's files are removed. Tell the device team, so that the enrolment is withdrawn.")?;
-    context
-        .out
-        .json(&json!({ "wiped": true, "lost_records": waiting, "lost_drafts": status.drafts }))?;
+    context.out.json(&json!({
+        "wiped": true,
+        "lost_records": waiting,
+        "lost_drafts": status.drafts,
+        "lost_set_aside_stores": aside,
+    }))?;
     Ok(Exit::Done)
 }
 
 const NOT_WIPED: Failure = Failure::NotConfirmed("nothing was wiped");
 
 /// What a wipe would cost.
-fn warning(waiting: u64, drafts: u64) -> String {
+fn warning(waiting: u64, drafts: u64, set_aside: u64) -> String {
     let lost: Vec<String> = [
         (
             waiting,
@@ -41,6 +45,14 @@ fn warning(waiting: u64, drafts: u64) -> String {
             ),
         ),
         (drafts, count(drafts, "draft", "drafts")),
+        (
+            set_aside,
+            count(
+                set_aside,
+                "damaged store that may hold more of either",
+                "damaged stores that may hold more of either",
+            ),
+        ),
     ]
     .into_iter()
     .filter_map(|(number, words)| (number > 0).then_some(words))
@@ -60,7 +72,7 @@ mod tests {
     #[test]
     fn the_warning_counts_what_would_be_lost() {
         let said = |waiting, drafts| {
-            let warning = warning(waiting, drafts);
+            let warning = warning(waiting, drafts, 0);
             warning.split_once("keys. ").unwrap().1.to_owned()
         };
         assert_eq!(
@@ -73,6 +85,10 @@ mod tests {
             "3 declarations that were not received by the department would be lost."
         );
         assert_eq!(said(0, 0), "No declaration and no draft would be lost.");
+        assert!(
+            warning(0, 0, 1)
+                .ends_with("keys. 1 damaged store that may hold more of either would be lost.")
+        );
     }
 
     #[test]

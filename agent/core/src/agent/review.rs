@@ -109,7 +109,16 @@ impl Agent {
             .value_put(value::ACKNOWLEDGED, names)?)
     }
 
-    /// The stores that were set aside and that the holder has not dealt with.
+    /// The damaged stores that were set aside and that the holder has not dealt with: whatever else is
+    /// listed is without what is in them.
+    ///
+    /// # Errors
+    ///
+    /// When the home or the store cannot be read.
+    pub fn set_aside(&self) -> Result<Vec<String>, AgentError> {
+        self.set_aside_stores(&mut lock(&self.state))
+    }
+
     fn set_aside_stores(&self, state: &mut State) -> Result<Vec<String>, AgentError> {
         let mut names = self.platform.home.set_aside_stores()?;
         if !names.is_empty() {
@@ -232,8 +241,13 @@ impl Agent {
             .collect())
     }
 
-    /// Removes spooled files that nothing needs, such as one whose draft was never saved.
+    /// Removes spooled files that nothing needs, such as one whose draft was never saved. What a
+    /// store needs that was set aside nobody can tell, and it may be repaired: until the holder has
+    /// dealt with it, everything stays.
     pub(super) fn sweep_spool(&self) -> Result<(), AgentError> {
+        if !self.set_aside()?.is_empty() {
+            return Ok(());
+        }
         let spooled = self.platform.home.spooled()?;
         self.remove_unneeded(&mut lock(&self.state), &spooled)
     }

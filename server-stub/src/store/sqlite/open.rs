@@ -20,7 +20,7 @@ use crate::store::attachments::AttachmentDir;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such file.
-    #[error("there is no store at {}; `candour-server init` makes one", path.display())]
+    #[error("there is no store at {}; if there was one, restore a backup", path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum OpenError {
         version: i32,
     },
     /// The file contradicts itself.
-    #[error("{} is damaged: {what}; keep the file and restore a backup", path.display())]
+    #[error("{} is damaged: {what}; keep what is left of it and restore a backup", path.display())]
     Damaged {
         /// Which file.
         path: PathBuf,
@@ -115,17 +115,22 @@ pub(super) fn prepare(
     // SQLite would delete the log beside an empty file, and with it what can still be saved.
     let log_is_left = || fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     match fs::metadata(path) {
-        Ok(metadata) if metadata.len() == 0 && log_is_left() => {
+        Ok(metadata) if metadata.len() == 0 => {
+            let what = if log_is_left() {
+                "it is empty, and its write-ahead log (-wal) is not"
+            } else {
+                "it is empty"
+            };
             return Err(OpenError::Damaged {
                 path: path.to_owned(),
-                what: "it is empty, and its write-ahead log is not",
+                what,
             });
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && log_is_left() => {
             return Err(OpenError::Damaged {
                 path: path.to_owned(),
-                what: "it is gone, and its write-ahead log is not",
+                what: "it is gone, and its write-ahead log (-wal) is not",
             });
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

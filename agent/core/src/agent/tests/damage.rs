@@ -92,6 +92,20 @@ fn a_store_that_was_set_aside_is_named_until_the_holder_has_dealt_with_it() {
 }
 
 #[test]
+fn sealed_files_stay_until_the_holder_has_dealt_with_a_store_that_was_set_aside() {
+    let phone = Phone::enrolled();
+    let attached = phone.agent().attach("a.txt", &mut b"kept".as_slice());
+    let file = attached.unwrap().sealed_sha256;
+    phone.home.set_store_aside("agent.db.damaged-1");
+    let agent = phone.agent();
+    assert_eq!(phone.home.spooled().unwrap(), [file], "nobody knows whose");
+    agent.acknowledge_set_aside().unwrap();
+    drop(agent);
+    drop(phone.agent());
+    assert_eq!(phone.home.spooled().unwrap(), [], "no draft has it");
+}
+
+#[test]
 fn what_left_the_phone_can_be_seen_and_checked_while_its_enrolment_cannot_be_read() {
     let phone = Phone::enrolled();
     let agent = phone.agent();
