@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context) -> Result<(), CliError> {
             .iter()
             .for_each(|fault| output::text(&output::clean(fault)));
         output::text(&format!(
-            "Looked through {} records of {} handsets, and {} files.",
+            "Looked through; records: {}, handsets: {}, files: {}.",
             report.records, report.handsets, report.files
         ));
     }

@@ -83,8 +83,8 @@ pub(super) fn status(context: &mut Context<'_>, args: &Status) -> Result<Exit, F
             failure.unwrap_or_else(|| "none".to_owned()),
         ),
         (
-            "Next sync by itself",
-            at(status.next_sync, "when `candour run` is up"),
+            "Next sync by `candour run`",
+            at(status.next_sync, "when it is up"),
         ),
     ])?;
     for file in &status.set_aside_stores {

@@ -85,7 +85,7 @@ pub(crate) fn sentences(report: &SyncReport, agent: &Agent) -> Vec<String> {
         told.push(sentence(Code::ClockWrong, None));
     }
     told.push(format!(
-        "Next sync by itself: {}.",
+        "Next sync by itself, while `candour run` is up: {}.",
         when(report.next_attempt, agent.config())
     ));
     told
