@@ -78,9 +78,16 @@ impl Terminal {
         let watched = Arc::clone(&screen);
         thread::spawn(move || {
             let mut bytes = [0; 4096];
+            let mut gone = false;
             loop {
-                // A terminal whose program has gone reads as an error.
+                // A terminal whose program has gone reads as an error. Linux may say so just before
+                // it hands over what the program wrote last, so it is asked once more.
                 let read = output.read(&mut bytes).unwrap_or(0);
+                if read == 0 && !gone {
+                    gone = true;
+                    continue;
+                }
+                gone = false;
                 let mut shown = watched.shown.lock().unwrap_or_else(PoisonError::into_inner);
                 let bytes = bytes.get(..read).unwrap_or_default();
                 shown.0.push_str(&String::from_utf8_lossy(bytes));
