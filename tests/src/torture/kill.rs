@@ -13,7 +13,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-pub(super) use self::phones::LoadedPhone;
+pub(super) use self::phones::{LoadedPhone, sync_patiently};
 pub(super) use self::witness::Witness;
 use super::books::Books;
 use super::phone_check::{Findings, PhoneCheck};

@@ -239,7 +239,7 @@ impl Store for SqliteStore {
 ///
 /// SQLite makes a new store where the file is empty or not there, and deletes the log beside it.
 /// That is right for a home that has never been used. With `used`, or with a log, the file has lost
-/// what was in it, and that is told by an empty file which is set aside.
+/// what was in it: what is left is set aside, or an empty file where nothing is, by which it is told.
 ///
 /// # Errors
 ///

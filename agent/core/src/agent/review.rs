@@ -245,10 +245,10 @@ impl Agent {
     /// store needs that was set aside nobody can tell, and it may be repaired: until the holder has
     /// dealt with it, everything stays.
     pub(super) fn sweep_spool(&self) -> Result<(), AgentError> {
-        if !self.set_aside()?.is_empty() {
+        let spooled = self.platform.home.spooled()?;
+        if spooled.is_empty() || !self.set_aside()?.is_empty() {
             return Ok(());
         }
-        let spooled = self.platform.home.spooled()?;
         self.remove_unneeded(&mut lock(&self.state), &spooled)
     }
 

@@ -3,11 +3,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use candour_core::Config;
 use candour_core::agent::Finding;
-use candour_wire::{Code, RecordId};
+use candour_wire::RecordId;
 use fastrand::Rng;
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
@@ -18,10 +17,8 @@ use crate::department::Department;
 use crate::handset::Handset;
 use crate::program::Program;
 use crate::torture::facts::Known;
-use crate::torture::kill::{LoadedPhone, Witness};
+use crate::torture::kill::{LoadedPhone, Witness, sync_patiently};
 use crate::torture::power_cut::fast_dir;
-
-const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// Things that the agent has acknowledged before its files are damaged.
 const FACTS: usize = 80;
@@ -145,20 +142,14 @@ impl Victim {
             return told("listed as damaged");
         }
         // Listed is not yet whole: what waits has to arrive, and what is said of it to hold.
-        let report = loop {
-            let report = match self.runtime.block_on(agent.sync()) {
-                Ok(report) => report,
-                Err(error) => return told(error.code().as_str()),
-            };
-            match report.failure {
-                // All copies are one phone to the department, which lets it ask so often a minute.
-                Some(failure) if failure.code == Code::TooManyRequests => {
-                    std::thread::sleep(failure.retry_after.unwrap_or(A_MINUTE));
-                }
-                Some(failure) => return told(failure.code.as_str()),
-                None => break report,
-            }
+        // All copies are one phone to the department, which lets it ask so often a minute.
+        let report = match self.runtime.block_on(sync_patiently(&agent)) {
+            Ok(report) => report,
+            Err(error) => return told(error.code().as_str()),
         };
+        if let Some(failure) = report.failure {
+            return told(failure.code.as_str());
+        }
         let verified = match agent.verify(None) {
             Ok(verified) => verified,
             Err(error) => return told(error.code().as_str()),

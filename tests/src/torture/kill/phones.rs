@@ -9,6 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use candour_core::agent::{Finding, RecordState};
+use candour_core::sync::SyncReport;
+use candour_core::{Agent, AgentError};
 use candour_wire::{Code, RecordId, Sensitive};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -182,25 +184,13 @@ impl LoadedPhone {
             Err(error) => return vec![format!("the agent does not open: {error:?}")],
         };
         let mut found = Findings::new();
-        // What has piled up is more than the server takes from one phone in a minute.
-        loop {
-            let failure = match agent.sync().await {
-                Ok(report) => report.failure,
-                Err(error) => {
-                    found.push(format!("it does not sync: {error:?}"));
-                    break;
-                }
-            };
-            match failure {
-                None => break,
-                Some(failure) if failure.code == Code::TooManyRequests => {
-                    tokio::time::sleep(failure.retry_after.unwrap_or(A_MINUTE)).await;
-                }
-                Some(failure) => {
-                    found.push(format!("it does not sync: {failure:?}"));
-                    break;
-                }
-            }
+        match sync_patiently(&agent).await {
+            Ok(report) => found.extend(
+                report
+                    .failure
+                    .map(|failure| format!("it does not sync: {failure:?}")),
+            ),
+            Err(error) => found.push(format!("it does not sync: {error:?}")),
         }
         let (sent, verified) = match (agent.sent(), agent.verify(None)) {
             (Ok(sent), Ok(verified)) => (sent, verified),
@@ -223,6 +213,19 @@ impl LoadedPhone {
             }
         }
         found
+    }
+}
+
+/// Syncs, and again once it may, where there is more than the server takes from one phone in a minute.
+pub(in crate::torture) async fn sync_patiently(agent: &Agent) -> Result<SyncReport, AgentError> {
+    loop {
+        let report = agent.sync().await?;
+        match &report.failure {
+            Some(failure) if failure.code == Code::TooManyRequests => {
+                tokio::time::sleep(failure.retry_after.unwrap_or(A_MINUTE)).await;
+            }
+            _ => return Ok(report),
+        }
     }
 }
 
